@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target is compiled alike: an unsafe construct that is not marked `unsafe` is an error. `make check`
+// rejects the mark itself outside Host, Memory, Platform and the wrappers of C libraries.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// A library target at `Sources/<path>`. Dependencies name only layers further down this file.
+func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/" + path, swiftSettings: settings)
+}
+
+/// An executable target whose sources are a thin `main` over a library.
+func executable(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "Sources/" + path, swiftSettings: settings)
+}
+
+/// A test target at `Tests/<name>`.
+func unitTests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/" + name, swiftSettings: settings)
+}
+
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "nestbox",
+    products: [
+        .executable(name: "nestbox", targets: ["nestbox"]),
+        .executable(name: "nestbox-sentry", targets: ["nestbox-sentry"]),
+        .executable(name: "nestbox-gofer", targets: ["nestbox-gofer"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
+    targets: [
+        // Supervisor, top layer first.
+        executable("nestbox", "Supervisor/Main", ["SupervisorCommandLine"]),
+        library("SupervisorCommandLine", "Supervisor/CommandLine",
+            ["SupervisorRuntime", "SupervisorOCI", "Control", "FileProtocol", "Wire", "Host", "Diagnostics", "LinuxABI", argumentParser]),
+        library("SupervisorRuntime", "Supervisor/Runtime",
+            ["SupervisorOCI", "Control", "FileProtocol", "Confinement", "Wire", "Host", "Diagnostics", "LinuxABI"]),
+        library("SupervisorOCI", "Supervisor/OCI", ["Host", "Diagnostics", "LinuxABI"]),
+
+        // Sentry, top layer first.
+        executable("nestbox-sentry", "Sentry/Main", ["SentryBoot"]),
+        library("SentryBoot", "Sentry/Boot",
+            ["SentrySyscalls", "SentryFileSystems", "SentryNetwork", "SentryKernel", "SentryVFS", "SentryMemory", "SentryPlatform",
+             "Control", "FileProtocol", "Confinement", "Wire", "Host", "Diagnostics", "LinuxABI"]),
+        library("SentrySyscalls", "Sentry/Syscalls",
+            ["SentryFileSystems", "SentryNetwork", "SentryKernel", "SentryVFS", "SentryMemory", "SentryPlatform",
+             "Host", "Diagnostics", "LinuxABI"]),
+        library("SentryFileSystems", "Sentry/FileSystems",
+            ["SentryKernel", "SentryVFS", "SentryMemory", "FileProtocol", "Wire", "Host", "Diagnostics", "LinuxABI", deque]),
+        library("SentryNetwork", "Sentry/Network",
+            ["SentryKernel", "SentryVFS", "SentryMemory", "Host", "Diagnostics", "LinuxABI", deque]),
+        library("SentryKernel", "Sentry/Kernel",
+            ["SentryVFS", "SentryMemory", "SentryPlatform", "Host", "Diagnostics", "LinuxABI", deque]),
+        library("SentryVFS", "Sentry/VFS", ["SentryMemory", "Host", "Diagnostics", "LinuxABI", deque]),
+        library("SentryMemory", "Sentry/Memory", ["SentryPlatform", "Host", "Diagnostics", "LinuxABI"]),
+        library("SentryPlatform", "Sentry/Platform", ["CPlatform", "Host", "Diagnostics", "LinuxABI"]),
+        .target(name: "CPlatform", path: "Sources/Sentry/CPlatform"),
+
+        // Gofer.
+        executable("nestbox-gofer", "Gofer/Main", ["GoferFileServer"]),
+        library("GoferFileServer", "Gofer/FileServer",
+            ["Control", "FileProtocol", "Confinement", "Wire", "Host", "Diagnostics", "LinuxABI"]),
+
+        // Common, top layer first.
+        library("Control", "Common/Control", ["Wire", "Host", "Diagnostics", "LinuxABI", "CNghttp2"]),
+        library("FileProtocol", "Common/FileProtocol", ["Wire", "Host", "Diagnostics", "LinuxABI"]),
+        library("Confinement", "Common/Confinement", ["Host", "Diagnostics", "LinuxABI", "CSeccomp"]),
+        library("Wire", "Common/Wire", ["Host", "Diagnostics", "LinuxABI"]),
+        library("Host", "Common/Host", ["CHost", "LinuxABI"]),
+        .target(name: "CHost", path: "Sources/Common/CHost"),
+        library("Diagnostics", "Common/Diagnostics", ["LinuxABI", "CHost", logging]),
+        library("LinuxABI", "Common/LinuxABI", []),
+        .systemLibrary(name: "CSeccomp", path: "Sources/Common/CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "CNghttp2", path: "Sources/Common/CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+
+        // Unit tests mirror Sources.
+        unitTests("LinuxABITests", ["LinuxABI"]),
+        unitTests("HostTests", ["Host", "LinuxABI"]),
+        unitTests("DiagnosticsTests", ["Diagnostics", "LinuxABI"]),
+        unitTests("WireTests", ["Wire", "Host", "LinuxABI"]),
+        unitTests("FileProtocolTests", ["FileProtocol", "Wire", "Host", "LinuxABI"]),
+        unitTests("ControlTests", ["Control", "Wire", "Host", "Diagnostics", "LinuxABI"]),
+        unitTests("ConfinementTests", ["Confinement", "Host", "LinuxABI"]),
+        unitTests("GoferFileServerTests", ["GoferFileServer", "FileProtocol", "Wire", "Host", "LinuxABI"]),
+        unitTests("SentryPlatformTests", ["SentryPlatform", "Host", "LinuxABI"]),
+        unitTests("SentryMemoryTests", ["SentryMemory", "SentryPlatform", "Host", "LinuxABI"]),
+        unitTests("SentryVFSTests", ["SentryVFS", "SentryMemory", "Host", "LinuxABI"]),
+        unitTests("SentryKernelTests", ["SentryKernel", "SentryVFS", "SentryMemory", "SentryPlatform", "Host", "LinuxABI"]),
+        unitTests("SentryFileSystemsTests", ["SentryFileSystems", "SentryKernel", "SentryVFS", "SentryMemory", "FileProtocol", "Host", "LinuxABI"]),
+        unitTests("SentryNetworkTests", ["SentryNetwork", "SentryKernel", "SentryVFS", "SentryMemory", "Host", "LinuxABI"]),
+        unitTests("SentrySyscallsTests", ["SentrySyscalls", "SentryKernel", "LinuxABI"]),
+        unitTests("SentryBootTests", ["SentryBoot", "SentryKernel", "SentryMemory", "LinuxABI"]),
+        unitTests("SupervisorOCITests", ["SupervisorOCI", "LinuxABI"]),
+        unitTests("SupervisorRuntimeTests", ["SupervisorRuntime", "SupervisorOCI", "Host", "LinuxABI"]),
+
+        // Whole sandboxes, started from .build/release.
+        .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests", swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,29 @@
+// Raw host calls that Swift cannot import: variadic functions, macros, and numbers outside the Glibc module map.
+#ifndef CHOST_H
+#define CHOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// A system call made directly: the result, or -errno.
+static inline long chost_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    return result;
+}
+
+// Sends `length` bytes and `descriptor_count` descriptors (SCM_RIGHTS) in one message: bytes sent, or -errno.
+long chost_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t descriptor_count, int flags);
+
+// Receives up to `length` bytes and up to `*descriptor_count` descriptors, all close-on-exec: bytes received, or -errno.
+// On return `*descriptor_count` is the number received; -EMSGSIZE (with none kept) when the peer sent more than fit.
+long chost_receive_descriptors(int socket, void *bytes, size_t length, int *descriptors, size_t *descriptor_count, int flags);
+
+// Starts a detached or joinable thread running `body(context)`: 0, or an errno. `stack_size` 0 means the default.
+int chost_thread_start(void (*body)(void *), void *context, size_t stack_size);
+
+#endif
