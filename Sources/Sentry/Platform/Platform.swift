@@ -1,1 +1,82 @@
-// Platform
+public import Host
+public import LinuxABI
+
+/// The page size of x86-64, in bytes.
+public let pageSize: UInt64 = 4096
+
+/// What guest code may do with a mapping. Raw values are PROT_READ, PROT_WRITE and PROT_EXEC.
+@frozen public struct Protection: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt8
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable public static var none: Protection { [] }
+    @inlinable public static var read: Protection { Protection(rawValue: 1) }
+    @inlinable public static var write: Protection { Protection(rawValue: 2) }
+    @inlinable public static var execute: Protection { Protection(rawValue: 4) }
+    @inlinable public static var all: Protection { [.read, .write, .execute] }
+}
+
+/// What lies behind a mapping of a stub.
+public enum MappingSource: Sendable {
+    /// The container's memory file, given to `makeAddressSpace`.
+    case memoryFile
+    /// Another host file; the stub holds the descriptor for the length of the batch only.
+    case descriptor(SharedDescriptor)
+}
+
+/// One change of a stub's memory. Addresses, lengths and offsets are multiples of the page size.
+public enum MappingOperation: Sendable {
+    /// Maps `length` bytes of `file` shared (host MAP_SHARED | MAP_FIXED) at `address`, replacing what is there.
+    case map(address: UInt64, length: UInt64, protection: Protection, file: MappingSource, offset: UInt64)
+    case unmap(address: UInt64, length: UInt64)
+    case protect(address: UInt64, length: UInt64, protection: Protection)
+}
+
+/// A way to run guest instructions: hands every system call, fault and interrupt to the Sentry. See docs/design for the three platforms.
+///
+/// All of this may be called from any thread, except where `ExecutionContext` says otherwise.
+public protocol Platform: AnyObject, Sendable {
+    /// `ptrace`, `systrap`, `kvm` or `null`.
+    var name: String { get }
+    /// Lowest address that guest mappings may have.
+    var minimumGuestAddress: UInt64 { get }
+    /// First address above all guest mappings.
+    var maximumGuestAddress: UInt64 { get }
+    /// An empty address space whose `MappingSource.memoryFile` is `memory`.
+    func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace
+    /// A place for one guest task's processor state, with fresh floating-point state.
+    func makeContext() throws(Errno) -> any ExecutionContext
+}
+
+/// One guest address space as the platform sees it.
+public protocol PlatformAddressSpace: AnyObject, Sendable {
+    /// Makes the changes in order, in one trip. On an error the ones before the failing one have been made; which they are is not told, so
+    /// the caller maps again or destroys. ESRCH: the stub is dead (`deathReason`).
+    func apply(_ operations: [MappingOperation]) throws(Errno)
+    /// Set once guest code can never run here again.
+    var deathReason: StubDeath? { get }
+    /// Ends the stub. Threads inside `run` come back with `stubDied(.destroyed)`. Idempotent.
+    func destroy()
+}
+
+/// The processor state of one guest task. Everything except `interrupt()` is for the task's own host thread only;
+/// `copyFloatingPoint(from:)` is called by the parent's thread before the child's first `run`.
+public protocol ExecutionContext: AnyObject, Sendable {
+    /// Runs guest code from `registers` until something happens, and stores the registers back. `space` may differ from the one of the run before
+    /// (execve). Never returns without an event; a dead stub is `PlatformError.stubDied`.
+    func run(_ registers: inout Registers, in space: any PlatformAddressSpace) throws(PlatformError) -> Event
+    /// Makes the current `run`, or the next one when none is in progress, return `.interrupted` soon. Any thread, any time. Several calls before
+    /// the return count as one. An event that happens at the same moment comes first; the interrupt then stays pending.
+    func interrupt()
+    /// Withdraws a pending interrupt, if any (a task calls it when it has already looked at what it was to be interrupted for).
+    func clearInterrupt()
+    /// The XSAVE image (standard format, as PTRACE_GETREGSET NT_X86_XSTATE gives it).
+    func readFloatingPoint() throws(PlatformError) -> [UInt8]
+    /// Loads an XSAVE image; `host(EINVAL)` when the processor would refuse it.
+    func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError)
+    /// The state a new program starts with (execve).
+    func resetFloatingPoint() throws(PlatformError)
+    /// Takes the state of `parent` (clone). Called on the parent's thread.
+    func copyFloatingPoint(from parent: any ExecutionContext) throws(PlatformError)
+    /// Gives the host thread behind this context back. The context is not used again.
+    func release()
+}
