@@ -29,7 +29,6 @@ func unitTests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
-let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -42,7 +41,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     ],
     targets: [
         // Supervisor, top layer first.
@@ -82,9 +80,9 @@ let package = Package(
         library("FileProtocol", "Common/FileProtocol", ["Wire", "Host", "Diagnostics", "LinuxABI"]),
         library("Confinement", "Common/Confinement", ["Host", "Diagnostics", "LinuxABI", "CSeccomp"]),
         library("Wire", "Common/Wire", ["Host", "Diagnostics", "LinuxABI"]),
+        library("Diagnostics", "Common/Diagnostics", ["Host", "LinuxABI"]),
         library("Host", "Common/Host", ["CHost", "LinuxABI"]),
         .target(name: "CHost", path: "Sources/Common/CHost"),
-        library("Diagnostics", "Common/Diagnostics", ["LinuxABI", "CHost", logging]),
         library("LinuxABI", "Common/LinuxABI", []),
         .systemLibrary(name: "CSeccomp", path: "Sources/Common/CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CNghttp2", path: "Sources/Common/CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),

@@ -1,0 +1,16 @@
+import Glibc
+
+/// The host's clocks, read through its vDSO.
+public enum HostClock {
+    /// A clock of clock_gettime(2), in nanoseconds. Unknown clocks read 0.
+    public static func nanoseconds(_ clock: Int32) -> UInt64 {
+        var time = timespec()
+        // SAFETY: `time` is a local of the right type.
+        guard unsafe clock_gettime(clock, &time) == 0 else { return 0 }
+        return UInt64(clamping: time.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: time.tv_nsec)
+    }
+    /// CLOCK_MONOTONIC in nanoseconds.
+    public static var monotonic: UInt64 { nanoseconds(1) }
+    /// CLOCK_REALTIME in nanoseconds.
+    public static var realtime: UInt64 { nanoseconds(0) }
+}
