@@ -1,0 +1,58 @@
+import LinuxABI
+public import Synchronization
+
+/// Lets one thread sleep until another wakes it: a futex word that remembers one wake-up.
+public final class Parker: Sendable {
+    /// 0: nothing, 1: a wake-up is remembered, 2: the owner sleeps.
+    private let state = Atomic<UInt32>(0)
+
+    public init() {}
+
+    /// Sleeps until `unpark` was called since the last `park` returned, or until `deadline` (CLOCK_MONOTONIC nanoseconds).
+    /// Only the owner calls it. Returns false when the deadline passed first.
+    public func park(deadline: UInt64? = nil) -> Bool {
+        if state.compareExchange(expected: 1, desired: 0, ordering: .acquiring).exchanged { return true }
+        if !state.compareExchange(expected: 0, desired: 2, ordering: .acquiringAndReleasing).exchanged {
+            state.store(0, ordering: .releasing)
+            return true
+        }
+        while true {
+            let result = HostCall.futexWait(state, expected: 2, deadline: deadline)
+            if state.load(ordering: .acquiring) == 1 {
+                state.store(0, ordering: .releasing)
+                return true
+            }
+            if result == -110 {
+                // A wake-up may have come between the time-out and here: it wins.
+                if state.exchange(0, ordering: .acquiringAndReleasing) == 1 { return true }
+                return false
+            }
+        }
+    }
+
+    /// Wakes the owner, or lets its next `park` return at once. Any thread may call it.
+    public func unpark() {
+        if state.exchange(1, ordering: .acquiringAndReleasing) == 2 { HostCall.futexWake(state, count: 1) }
+    }
+}
+
+extension HostCall {
+    /// FUTEX_WAIT_BITSET, private, with an absolute CLOCK_MONOTONIC deadline in nanoseconds. 0, or a negated errno.
+    public static func futexWait(_ word: borrowing Atomic<UInt32>, expected: UInt32, deadline: UInt64?) -> Int {
+        var time: (Int, Int) = (0, 0)
+        if let deadline { time = (Int(clamping: deadline / 1_000_000_000), Int(deadline % 1_000_000_000)) }
+        // SAFETY: the atomic lives inside an object that the caller holds for the whole call.
+        return unsafe withUnsafePointer(to: word) { address in
+            unsafe withUnsafePointer(to: &time) { timePointer in
+                raw(
+                    .futex, Int(bitPattern: address), 9 | 128, Int(expected), deadline == nil ? 0 : Int(bitPattern: timePointer), 0, -1)
+            }
+        }
+    }
+
+    /// FUTEX_WAKE, private.
+    public static func futexWake(_ word: borrowing Atomic<UInt32>, count: Int32) {
+        // SAFETY: only the address is used.
+        unsafe withUnsafePointer(to: word) { address in _ = raw(.futex, Int(bitPattern: address), 1 | 128, Int(count)) }
+    }
+}
