@@ -2,6 +2,7 @@ public import LinuxABI
 
 /// Reading and writing host files, whole buffers at a time; EINTR is retried.
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed buffer and used only inside the closure that borrows it.
     /// read(2) into `buffer`; 0 means end of file.
     public static func read(_ descriptor: Int32, into buffer: inout MutableSpan<UInt8>) throws(Errno) -> Int {
         try unsafe buffer.withUnsafeMutableBufferPointer { p throws(Errno) in

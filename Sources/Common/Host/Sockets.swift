@@ -9,6 +9,7 @@ public struct DescriptorPair: ~Copyable, Sendable {
 
 /// Unix sockets with descriptor passing.
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed buffer and used only inside the closure that borrows it.
     /// socketpair(2) of AF_UNIX. `type` is SOCK_STREAM (1), SOCK_DGRAM (2) or SOCK_SEQPACKET (5), with flags.
     public static func socketPair(type: Int32 = 1) throws(Errno) -> DescriptorPair {
         var pair: [Int32] = [-1, -1]
