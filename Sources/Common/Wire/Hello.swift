@@ -45,6 +45,13 @@ public struct Hello: WireStructure, Hashable {
         /// Largest body either side may send, bytes.
         public let maximumFrame: UInt32
         public let maximumDescriptors: UInt8
+
+        public init(minor: UInt16, features: UInt64, maximumFrame: UInt32, maximumDescriptors: UInt8) {
+            self.minor = minor
+            self.features = features
+            self.maximumFrame = maximumFrame
+            self.maximumDescriptors = maximumDescriptors
+        }
     }
 
     /// The common ground of this side and `peer`.

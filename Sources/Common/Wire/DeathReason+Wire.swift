@@ -1,0 +1,3 @@
+public import Diagnostics
+
+extension DeathReason: WireEnumeration {}
