@@ -14,8 +14,8 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A library target at `Sources/<path>`. Dependencies name only layers further down this file.
-func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/" + path, swiftSettings: settings)
+func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/" + path, exclude: exclude, swiftSettings: settings)
 }
 
 /// An executable target whose sources are a thin `main` over a library.
@@ -52,7 +52,7 @@ let package = Package(
         library("SupervisorOCI", "Supervisor/OCI", ["Host", "Diagnostics", "LinuxABI"]),
 
         // Sentry, top layer first.
-        executable("nestbox-sentry", "Sentry/Main", ["SentryBoot"]),
+        executable("nestbox-sentry", "Sentry/Main", ["SentryBoot", "Control"]),
         library("SentryBoot", "Sentry/Boot",
             ["SentrySyscalls", "SentryFileSystems", "SentryNetwork", "SentryKernel", "SentryVFS", "SentryMemory", "SentryPlatform",
              "Control", "FileProtocol", "Confinement", "Wire", "Host", "Diagnostics", "LinuxABI"]),
@@ -71,12 +71,12 @@ let package = Package(
         .target(name: "CPlatform", path: "Sources/Sentry/CPlatform"),
 
         // Gofer.
-        executable("nestbox-gofer", "Gofer/Main", ["GoferFileServer"]),
+        executable("nestbox-gofer", "Gofer/Main", ["GoferFileServer", "Control"]),
         library("GoferFileServer", "Gofer/FileServer",
             ["Control", "FileProtocol", "Confinement", "Wire", "Host", "Diagnostics", "LinuxABI"]),
 
         // Common, top layer first.
-        library("Control", "Common/Control", ["Wire", "Host", "Diagnostics", "LinuxABI", "CNghttp2"]),
+        library("Control", "Common/Control", ["Wire", "Host", "Diagnostics", "LinuxABI", "CNghttp2"], exclude: ["README.md"]),
         library("FileProtocol", "Common/FileProtocol", ["Wire", "Host", "Diagnostics", "LinuxABI"]),
         library("Confinement", "Common/Confinement", ["Host", "Diagnostics", "LinuxABI", "CSeccomp"]),
         library("Wire", "Common/Wire", ["Host", "Diagnostics", "LinuxABI"]),

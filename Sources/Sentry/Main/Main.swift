@@ -1,3 +1,9 @@
+import Control
+import SentryBoot
+
+/// nestbox-sentry: the user-space kernel. Everything is in SentryBoot.
 @main struct Main {
-    static func main() {}
+    static func main() {
+        runSentry(SentryOptions.ofThisProcess())
+    }
 }

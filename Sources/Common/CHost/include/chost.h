@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "chost_spawn.h"
+
 // A system call made directly: the result, or -errno.
 static inline long chost_syscall(long number, long a, long b, long c, long d, long e, long f) {
     long result;

@@ -1,0 +1,143 @@
+public import Diagnostics
+public import Host
+internal import LinuxABI
+
+/// Spawns the Sentry and the Gofer into the namespaces that the isolation table gives them.
+///
+/// The child stops at a gate once its namespaces exist: the caller puts it into its cgroup, then calls `proceed`. A child that is
+/// dropped at the gate is ended and reaped.
+public struct ProcessSpawner: Sendable {
+    /// Which row of the isolation table the process gets.
+    public enum Role: Sendable {
+        /// A new user namespace that maps only nobody; pid, ipc, uts, mount: new.
+        case sentry
+        /// pid, ipc, uts, mount: new. Stays root, to open what the container's root may; drops the rest of its capabilities itself.
+        case gofer
+    }
+
+    public var role: Role
+    /// Absolute path of the program.
+    public var program: [UInt8]
+    /// Arguments after the program's name.
+    public var arguments: [[UInt8]] = []
+    /// Element i becomes descriptor i; nothing else is open in the child.
+    public var descriptors: [Int32] = []
+    /// The network namespace to join; nil stays in the caller's.
+    public var networkNamespace: Int32?
+
+    public init(role: Role, program: [UInt8]) {
+        self.role = role
+        self.program = program
+    }
+
+    /// The user and group id of the Sentry and of every stub.
+    public static let nobody: UInt32 = 65534
+    /// What a static Swift program needs in a root without /proc.
+    public static let environment: [[UInt8]] = [Array("SWIFT_ROOT=/".utf8)]
+    /// What the Sentry keeps through exec, to confine itself with; `SentryConfinement` drops all but SYS_PTRACE.
+    static let sentryStartCapabilities: UInt64 =
+        HostCapability.CAP_SYS_PTRACE | HostCapability.CAP_SYS_ADMIN | HostCapability.CAP_SETPCAP | HostCapability.CAP_SYS_CHROOT
+
+    /// Makes the process and leaves it at the gate, with its user-namespace maps written.
+    public func spawn() throws(SandboxError) -> GatedChild {
+        let executable: OwnedDescriptor
+        do {
+            executable = try HostCall.open(program, flags: OpenFlag.O_PATH)
+        } catch {
+            throw SandboxError(
+                error, "open \(String(decoding: program, as: UTF8.self))", hint: "install all three executables in one directory")
+        }
+        let separate = NamespaceFlags.CLONE_NEWNS | NamespaceFlags.CLONE_NEWIPC | NamespaceFlags.CLONE_NEWUTS
+        var request = SpawnRequest(executable: executable.rawValue)
+        request.arguments = [program.split(separator: 0x2f).last.map(Array.init) ?? program] + arguments
+        request.environment = Self.environment
+        request.descriptors = descriptors
+        request.networkNamespace = networkNamespace
+        request.cloneNamespaces = NamespaceFlags.CLONE_NEWPID
+        switch role {
+        case .sentry:
+            request.newUser = true
+            request.unshareNamespaces = separate
+            request.identity = (uid: Self.nobody, gid: Self.nobody)
+            request.ambientCapabilities = Self.sentryStartCapabilities
+        case .gofer:
+            request.cloneNamespaces |= separate
+        }
+        let name = role == .sentry ? "sentry" : "gofer"
+        let child: GatedChild
+        do {
+            child = try HostSpawn.start(request)
+        } catch {
+            throw SandboxError(
+                .hostFailure, "start the \(name): \(error)",
+                hint: error.errno == .EPERM || error.errno == .ENOSPC
+                    ? "Nestbox needs root and the right to make namespaces (see /proc/sys/user/max_*_namespaces)" : "")
+        }
+        if role == .sentry { try Self.mapNobody(child.pid) }
+        return child
+    }
+
+    /// Maps nobody to nobody, and nothing else, in the user namespace of `pid`.
+    private static func mapNobody(_ pid: Int32) throws(SandboxError) {
+        for (file, text) in [("setgroups", "deny"), ("uid_map", "65534 65534 1"), ("gid_map", "65534 65534 1")] {
+            do {
+                let descriptor = try HostCall.open(Array("/proc/\(pid)/\(file)".utf8), flags: OpenFlag.O_WRONLY)
+                try HostCall.writeAll(descriptor.rawValue, Array(text.utf8).span)
+            } catch {
+                throw SandboxError(error, "write /proc/\(pid)/\(file)")
+            }
+        }
+    }
+}
+
+/// Network namespaces.
+public enum NetworkNamespace {
+    /// A descriptor of the network namespace at `path` (a namespace file, as `linux.namespaces` names it).
+    public static func open(_ path: [UInt8]) throws(SandboxError) -> OwnedDescriptor {
+        do { return try HostCall.open(path, flags: OpenFlag.O_RDONLY) } catch {
+            throw SandboxError(error, "open the network namespace \(String(decoding: path, as: UTF8.self))")
+        }
+    }
+
+    /// A new, empty network namespace. It lives as long as a process in it, a bind mount or this descriptor.
+    public static func makeEmpty() throws(SandboxError) -> OwnedDescriptor {
+        do { return try newNamespace() } catch { throw SandboxError(error, "make an empty network namespace") }
+    }
+
+    private static func newNamespace() throws(Errno) -> OwnedDescriptor {
+        let mine = Array("/proc/thread-self/ns/net".utf8)
+        let home = try HostCall.open(mine, flags: OpenFlag.O_RDONLY)
+        _ = try HostCall.check(HostCall.raw(.unshare, Int(NamespaceFlags.CLONE_NEWNET)))
+        let result: Result<Int32, Errno>
+        do throws(Errno) { result = .success(try HostCall.open(mine, flags: OpenFlag.O_RDONLY).release()) } catch {
+            result = .failure(error)
+        }
+        // A thread that cannot come home must not go on in the empty one.
+        guard HostCall.raw(.setns, Int(home.rawValue), Int(NamespaceFlags.CLONE_NEWNET)) == 0 else { exitProcess(1) }
+        return OwnedDescriptor(adopting: try result.get())
+    }
+
+    /// The empty network namespace that all Gofers and stubs share, kept alive by a bind mount at `path` (an ordinary file is made there).
+    /// Two callers at once may both mount one: the later hides the earlier, and both are empty.
+    public static func sharedEmpty(at path: [UInt8]) throws(SandboxError) -> OwnedDescriptor {
+        do throws(Errno) {
+            let existing = try HostCall.open(path, flags: OpenFlag.O_RDONLY | OpenFlag.O_CREAT, mode: 0o600)
+            if isNamespace(existing.rawValue) { return existing }
+            let made = try newNamespace()
+            let source = Array("/proc/self/fd/\(made.rawValue)".utf8)
+            _ = try HostCall.withPath(source) { from throws(Errno) in
+                try HostCall.withPath(path) { to throws(Errno) in
+                    try HostCall.check(HostCall.raw(.mount, from, to, 0, Int(MountFlag.MS_BIND), 0))
+                }
+            }
+            return made
+        } catch {
+            throw SandboxError(error, "keep the empty network namespace at \(String(decoding: path, as: UTF8.self))")
+        }
+    }
+
+    /// Whether the descriptor is one of a network namespace: ioctl NS_GET_NSTYPE answers CLONE_NEWNET.
+    private static func isNamespace(_ descriptor: Int32) -> Bool {
+        HostCall.raw(.ioctl, Int(descriptor), 0xb703) == Int(NamespaceFlags.CLONE_NEWNET)
+    }
+}
