@@ -2,7 +2,8 @@ public import LinuxABI
 
 /// The kind of an inode; raw values are the S_IFMT bits.
 public enum FileType: UInt32, Sendable {
-    case socket = 0o140000, symlink = 0o120000, regular = 0o100000, block = 0o060000, directory = 0o040000, character = 0o020000, fifo = 0o010000
+    case socket = 0o140000, symlink = 0o120000, regular = 0o100000, block = 0o060000, directory = 0o040000, character = 0o020000, fifo =
+        0o010000
     /// DT_* of getdents64(2).
     @inlinable public var directoryEntryType: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 12) }
 }

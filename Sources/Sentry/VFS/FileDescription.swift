@@ -28,6 +28,10 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
         let changeable: OpenFlags = [.O_APPEND, .O_ASYNC, .O_DIRECT, .O_NOATIME, .O_NONBLOCK]
         flagBits.store(flags.subtracting(changeable).union(new.intersection(changeable)).rawValue, ordering: .relaxed)
     }
+    /// Opened with O_PATH: every operation on the file itself is EBADF.
+    open var isPathOnly: Bool { false }
+    /// The open still waits for its other side (a FIFO): the opener waits for `readiness` until this is false.
+    open var isOpenPending: Bool { false }
     public var isNonblocking: Bool { flags.contains(.O_NONBLOCK) }
     public var inode: Inode? { path.dentry.inode }
 

@@ -11,7 +11,29 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     /// The file type, which never changes.
     public let type: FileType
     /// Advisory locks (flock, POSIX, OFD); made when first needed.
-    public let locks = FileLocks()
+    public var locks: FileLocks {
+        lockStorage.withLock { storage in
+            if let storage { return storage }
+            let locks = FileLocks()
+            storage = locks
+            return locks
+        }
+    }
+    /// The locks if there ever were any.
+    public var existingLocks: FileLocks? { lockStorage.withLock { $0 } }
+    private let lockStorage = Mutex<FileLocks?>(nil)
+    /// Who watches this inode (inotify(7)); made when first needed.
+    public var watchers: FileWatchers {
+        watcherStorage.withLock { storage in
+            if let storage { return storage }
+            let watchers = FileWatchers()
+            storage = watchers
+            return watchers
+        }
+    }
+    /// The watchers if there ever were any.
+    var existingWatchers: FileWatchers? { watcherStorage.withLock { $0 } }
+    private let watcherStorage = Mutex<FileWatchers?>(nil)
     /// Serialises look-ups and changes of a directory's entries.
     public let directoryLock = Mutex<Void>(())
 
@@ -41,6 +63,8 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
         guard let first = names.first else { return [] }
         do { return [try lookup(first, context)] } catch { if error == .ENOENT { return [] } else { throw error } }
     }
+    /// How many names `walk` takes at once. More than 1 promises that `walk` stops early only for the reasons it gives.
+    open var walkDepth: Int { 1 }
     /// Whether a cached dentry of this directory (positive or negative) may be used without asking. False for shared trees and proc.
     open var cachesNames: Bool { true }
     /// For directories that do not cache: whether `name` still means `child` (nil: still means nothing).
@@ -63,7 +87,8 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     /// Moves `name` (which is `child`) of this directory to `newName` of `newParent`, replacing `replaced` if given. The VFS has checked loops,
     /// types and flags; `exchange` swaps the two names; `whiteout` leaves a whiteout behind.
     open func rename(
-        _ name: [UInt8], _ child: Inode, to newParent: Inode, _ newName: [UInt8], replacing replaced: Inode?, exchange: Bool, whiteout: Bool,
+        _ name: [UInt8], _ child: Inode, to newParent: Inode, _ newName: [UInt8], replacing replaced: Inode?, exchange: Bool,
+        whiteout: Bool,
         _ context: any FileContext
     ) throws(Errno) { throw .EPERM }
     /// An unnamed regular file for O_TMPFILE.
@@ -79,14 +104,23 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     // MARK: Opening
 
     /// Opens the file. `path` is how it was reached. O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW were dealt with; O_TRUNC is the inode's to do.
-    open func open(_ path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) -> FileDescription { throw .ENXIO }
+    /// The default opens device nodes through the `DeviceRegistry` and FIFOs through the pipe implementation; ENXIO for sockets.
+    open func open(_ path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) -> FileDescription {
+        switch type {
+        case .character, .block: try DeviceRegistry.shared.open(path, self, flags: flags, context)
+        case .fifo: try DeviceRegistry.shared.openPipe(path, self, flags: flags, context)
+        default: throw .ENXIO
+        }
+    }
 
     // MARK: Extended attributes (xattr(7)); the VFS has checked name spaces and capabilities.
 
     open func extendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> [UInt8] { throw .EOPNOTSUPP }
     open func extendedAttributeNames(_ context: any FileContext) throws(Errno) -> [[UInt8]] { throw .EOPNOTSUPP }
     /// `flags`: XATTR_CREATE 1, XATTR_REPLACE 2.
-    open func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], flags: UInt32, _ context: any FileContext) throws(Errno) { throw .EOPNOTSUPP }
+    open func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], flags: UInt32, _ context: any FileContext) throws(Errno) {
+        throw .EOPNOTSUPP
+    }
     open func removeExtendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) { throw .EOPNOTSUPP }
 
     /// What a Unix socket bound to this inode (type .socket) is; set by the network layer, which alone knows the type.
@@ -109,25 +143,4 @@ public enum LinkTarget {
     case path([UInt8])
     /// A magic link of proc: the place itself, whatever its name says.
     case place(Path)
-}
-
-/// A file system instance (superblock).
-open class FileSystem: @unchecked Sendable {  // Subclasses keep their state behind locks.
-    /// The name in /proc/filesystems and /proc/mounts.
-    public let typeName: String
-    /// st_dev of its inodes, unless they say otherwise.
-    public let device: UInt64
-    public init(typeName: String, device: UInt64) {
-        self.typeName = typeName
-        self.device = device
-    }
-    /// The root directory (or the single file of a file mount).
-    open var root: Inode { get throws(Errno) { throw .ENODEV } }
-    open func statistics(_ context: any FileContext) throws(Errno) -> FileSystemStatistics { throw .ENOSYS }
-    /// sync(2): writes back what is dirty.
-    open func sync() throws(Errno) {}
-    /// The options of /proc/mounts after rw/ro, without a leading comma.
-    open var mountOptions: String { "" }
-    /// Called when the last mount is gone.
-    open func unmounted() {}
 }
