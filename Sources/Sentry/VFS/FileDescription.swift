@@ -35,6 +35,8 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
     public var isNonblocking: Bool { flags.contains(.O_NONBLOCK) }
     public var inode: Inode? { path.dentry.inode }
 
+    /// Descriptors and messages in flight that refer to this file now; a hint for the collection of unreachable sockets.
+    public var descriptorReferences: Int { references.load(ordering: .acquiring) }
     /// A descriptor table (or a message in flight) took or gave up a reference. The last one calls `released`.
     public func retainDescriptor() { references.add(1, ordering: .relaxed) }
     public func releaseDescriptor(_ context: any FileContext) {

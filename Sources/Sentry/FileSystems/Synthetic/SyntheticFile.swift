@@ -1,0 +1,90 @@
+public import LinuxABI
+import SentryMemory
+public import SentryVFS
+import Synchronization
+
+/// A file whose content is made when it is read.
+public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
+    /// Makes the whole content, on behalf of the reader.
+    public typealias Content = @Sendable (any FileContext) throws(Errno) -> [UInt8]
+    /// Takes what one write(2) at the start of the file gave, at most a page. EINVAL when it makes no sense.
+    public typealias Store = @Sendable ([UInt8], any FileContext) throws(Errno) -> Void
+    /// Checked when the file is opened, before anything else (ptrace access rules); throws what open(2) says.
+    public typealias Gate = @Sendable (any FileContext) throws(Errno) -> Void
+
+    fileprivate let content: Content?
+    fileprivate let store: Store?
+    private let gate: Gate?
+    private let ownerSource: (@Sendable () -> (user: UInt32, group: UInt32))?
+
+    public init(
+        _ fileSystem: SyntheticFileSystem, permissions: UInt32 = 0o444, number: UInt64? = nil,
+        owner: (@Sendable () -> (user: UInt32, group: UInt32))? = nil, gate: Gate? = nil, store: Store? = nil, content: Content?
+    ) {
+        self.content = content
+        self.store = store
+        self.gate = gate
+        ownerSource = owner
+        super.init(fileSystem, type: .regular, permissions: permissions, number: number)
+    }
+
+    /// A file with text that never changes.
+    public convenience init(_ fileSystem: SyntheticFileSystem, permissions: UInt32 = 0o444, text: String) {
+        let bytes = Array(text.utf8)
+        self.init(fileSystem, permissions: permissions, content: { _ throws(Errno) in bytes })
+    }
+
+    public override func owner() -> (user: UInt32, group: UInt32) { ownerSource?() ?? super.owner() }
+
+    public override func open(_ path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) -> FileDescription {
+        if flags.isWritable, store == nil { throw .EACCES }
+        try gate?(context)
+        return SyntheticOpenFile(self, path: path, flags: flags)
+    }
+}
+
+/// An open file with made content. The content is made by the first read and again by every read at offset 0, so that one pass through the file sees
+/// one state, and rewinding sees the present one, as Linux's seq_file does.
+final class SyntheticOpenFile: FileDescription, @unchecked Sendable {
+    private let file: SyntheticFile
+    private let snapshot = Mutex<[UInt8]?>(nil)
+    /// The longest write, in bytes; Linux's sysctl and attribute files take a page.
+    private static let maximumWrite = 4096
+
+    init(_ file: SyntheticFile, path: Path, flags: OpenFlags) {
+        self.file = file
+        super.init(path: path, flags: flags)
+    }
+
+    override var isSeekable: Bool { true }
+    override var isPollable: Bool { true }
+
+    override func read(at offset: Int64, into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
+        guard offset >= 0 else { throw .EINVAL }
+        guard let make = file.content else { throw .EINVAL }
+        let bytes = try current(rewound: offset == 0, make, context)
+        guard offset < Int64(bytes.count) else { return 0 }
+        let start = Int(offset)
+        let count = min(bytes.count - start, buffer.remaining)
+        return try buffer.copyOut(bytes.span.extracting(start..<start + count))
+    }
+
+    private func current(rewound: Bool, _ make: SyntheticFile.Content, _ context: any FileContext) throws(Errno) -> [UInt8] {
+        if !rewound, let kept = snapshot.withLock({ $0 }) { return kept }
+        let bytes = try make(context)
+        snapshot.withLock { $0 = bytes }
+        return bytes
+    }
+
+    override func write(
+        at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext
+    ) throws(Errno) -> Int {
+        guard let store = file.store else { throw .EINVAL }
+        let count = buffer.remaining
+        guard count <= Self.maximumWrite else { throw .EINVAL }
+        let bytes = try buffer.copyIn(limit: Self.maximumWrite)
+        try store(bytes, context)
+        offset = offset.addingReportingOverflow(Int64(bytes.count)).partialValue
+        return bytes.count
+    }
+}
