@@ -2,7 +2,7 @@ internal import CHost
 public import LinuxABI
 
 /// A host file descriptor with exactly one owner. Closed when it goes out of scope.
-public struct OwnedDescriptor: ~Copyable, Sendable {
+@frozen public struct OwnedDescriptor: ~Copyable, Sendable {
     /// The number, valid while this value lives. Borrow it; do not keep it.
     public let rawValue: Int32
 

@@ -2,7 +2,7 @@ internal import CHost
 public import LinuxABI
 
 /// The two ends of a socket pair or pipe (`first` is the reading end of a pipe).
-public struct DescriptorPair: ~Copyable, Sendable {
+@frozen public struct DescriptorPair: ~Copyable, Sendable {
     public var first: OwnedDescriptor
     public var second: OwnedDescriptor
 }

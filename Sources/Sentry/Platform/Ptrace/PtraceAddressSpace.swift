@@ -1,0 +1,223 @@
+import CPlatform
+import Host
+import LinuxABI
+import Synchronization
+
+/// A stub process: its service thread makes the mappings, its other threads run guest code.
+final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
+    /// The conversation with the service thread.
+    private struct Channel {
+        /// The notification in which the service thread waits.
+        var waiting: UInt64
+        /// Not yet done: the stub's last preparations, prepended to the first batch.
+        var isFresh = true
+        var serviceCPU: Int32 = -1
+    }
+    /// What one batch brought back.
+    private struct Outcome {
+        var done: Int
+        var error: Int64
+        var newThread: Int32?
+        var newThreadNotification: UInt64 = 0
+    }
+    /// Descriptor numbers in the stub: the memory file, and the first of a batch's mapped files.
+    private static let memoryNumber: Int32 = 1
+    private static let firstFileNumber: Int32 = 4
+    private static let maximumFiles = 64
+
+    let process: Int32
+    private let listener: OwnedDescriptor
+    private let processDescriptor: OwnedDescriptor
+    private let ring: Ring
+    private let memory: SharedDescriptor
+    private let channel: Mutex<Channel>
+    private let death = Mutex<StubDeath?>(nil)
+
+    init(stub: consuming FreshStub, memory: SharedDescriptor) {
+        process = stub.process
+        ring = stub.ring
+        channel = Mutex(Channel(waiting: stub.waiting))
+        self.memory = memory
+        listener = stub.listener
+        processDescriptor = stub.processDescriptor
+    }
+
+    deinit { destroy() }
+
+    var deathReason: StubDeath? { death.withLock { $0 } }
+
+    func destroy() { fail(.destroyed) }
+
+    /// Records why the stub ends, the first reason wins, and kills it.
+    func fail(_ reason: StubDeath) {
+        let first = death.withLock { death in
+            if death != nil { return false }
+            death = reason
+            return true
+        }
+        if first { _ = cplatform_kill(processDescriptor.rawValue, 9) }
+    }
+
+    /// Lets a stub that somebody outside has stopped run again.
+    func resumeStopped() { _ = cplatform_kill(processDescriptor.rawValue, 18) }
+
+    // MARK: batches
+
+    func apply(_ operations: [MappingOperation]) throws(Errno) {
+        if operations.isEmpty { return }
+        try channel.withLock { channel throws(Errno) in
+            var batch = try begin(&channel)
+            for operation in operations {
+                if batch.isFull { batch = try finish(batch, &channel) }
+                switch operation {
+                case .map(let address, let length, let protection, let file, let offset):
+                    let number: Int32
+                    switch file {
+                    case .memoryFile: number = Self.memoryNumber
+                    case .descriptor(let descriptor): number = try insert(descriptor, &batch, channel)
+                    }
+                    // MAP_SHARED | MAP_FIXED | MAP_NORESERVE
+                    batch.append(.mmap, address, length, UInt64(protection.rawValue), 0x4011, UInt64(number), offset)
+                case .unmap(let address, let length): batch.append(.munmap, address, length)
+                case .protect(let address, let length, let protection):
+                    batch.append(.mprotect, address, length, UInt64(protection.rawValue))
+                }
+            }
+            _ = try finish(batch, &channel)
+        }
+    }
+
+    /// Commands written to the ring and not yet started.
+    private struct Batch {
+        var count = 0
+        var files: [SharedDescriptor] = []
+        let ring: Ring
+        /// Room is kept for the closing of every file and for a clone.
+        var isFull: Bool { count + maximumFiles + 2 > cplatform_ring_entries() || files.count >= maximumFiles }
+
+        init(ring: Ring) { self.ring = ring }
+
+        mutating func append(
+            _ call: SystemCallNumber, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0, _ f: UInt64 = 0
+        ) {
+            precondition(count < cplatform_ring_entries())
+            // SAFETY: entry `count` lies inside the ring, which has ring_entries entries of eight words.
+            let entry = unsafe ring.words + count * 8
+            unsafe entry[0] = call.rawValue
+            unsafe entry[1] = a
+            unsafe entry[2] = b
+            unsafe entry[3] = c
+            unsafe entry[4] = d
+            unsafe entry[5] = e
+            unsafe entry[6] = f
+            count += 1
+        }
+    }
+
+    /// An empty batch; for a new stub, one that begins with its last preparations.
+    private func begin(_ channel: inout Channel) throws(Errno) -> Batch {
+        if deathReason != nil { throw .ESRCH }
+        let cpu = cplatform_current_cpu()
+        if channel.serviceCPU != cpu, cplatform_pin(process, cpu) == 0 { channel.serviceCPU = cpu }
+        var batch = Batch(ring: ring)
+        if channel.isFresh {
+            try check(cplatform_notify_add(listener.rawValue, channel.waiting, memory.rawValue, Self.memoryNumber))
+            batch.append(.close, 0)  // the listener
+            batch.append(.close, 3)  // the socket that it was sent over
+            batch.append(.munmap, cplatform_stub_scratch(), pageSize)
+        }
+        return batch
+    }
+
+    /// The number of `descriptor` in the stub, for this batch.
+    private func insert(_ descriptor: SharedDescriptor, _ batch: inout Batch, _ channel: borrowing Channel) throws(Errno) -> Int32 {
+        if let index = batch.files.firstIndex(where: { $0 === descriptor }) { return Self.firstFileNumber + Int32(index) }
+        let number = Self.firstFileNumber + Int32(batch.files.count)
+        try check(cplatform_notify_add(listener.rawValue, channel.waiting, descriptor.rawValue, number))
+        batch.files.append(descriptor)
+        return number
+    }
+
+    /// Executes the batch and starts another. Mapped files are closed again also when a command fails.
+    private func finish(_ batch: consuming Batch, _ channel: inout Channel) throws(Errno) -> Batch {
+        let wanted = batch.count
+        for index in batch.files.indices { batch.append(.close, UInt64(Self.firstFileNumber) + UInt64(index)) }
+        let outcome = try execute(batch.count, &channel)
+        if outcome.error != 0 {
+            if outcome.done < wanted, !batch.files.isEmpty {
+                var closing = Batch(ring: ring)
+                for index in batch.files.indices { closing.append(.close, UInt64(Self.firstFileNumber) + UInt64(index)) }
+                _ = try execute(closing.count, &channel)
+            }
+            throw Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
+        }
+        return Batch(ring: ring)
+    }
+
+    /// One trip to the service thread. With `expectsThread` the batch ends with a clone, whose thread reports too.
+    private func execute(_ count: Int, _ channel: inout Channel, expectsThread: Bool = false) throws(Errno) -> Outcome {
+        try check(cplatform_notify_send(listener.rawValue, channel.waiting, Int64(count)))
+        channel.isFresh = false
+        var outcome: Outcome?
+        var thread: (tid: Int32, notification: UInt64)?
+        while true {
+            var notification = cplatform_notification()
+            try check(unsafe cplatform_notify_receive(listener.rawValue, &notification))
+            switch notification.instruction_pointer {
+            case cplatform_stub_wait_address() where notification.tid == process && outcome == nil:
+                channel.waiting = notification.id
+                let done = Int(clamping: notification.arguments.0)
+                let error = Int64(bitPattern: notification.arguments.1)
+                guard done <= count, error <= 0, error > -4096 else { throw misbehaved("wrong result of a batch") }
+                outcome = Outcome(done: done, error: error)
+            case cplatform_stub_hello_address() where expectsThread && thread == nil:
+                thread = (notification.tid, notification.id)
+            default: throw misbehaved("unexpected notification")
+            }
+            guard var outcome else { continue }
+            if expectsThread, outcome.error == 0 {
+                guard let thread else { continue }
+                outcome.newThread = thread.tid
+                outcome.newThreadNotification = thread.notification
+            }
+            return outcome
+        }
+    }
+
+    private func misbehaved(_ what: String) -> Errno {
+        fail(.misbehaved(what))
+        return .ESRCH
+    }
+
+    /// A failed exchange with the stub: it is dead, or dies now.
+    private func check(_ result: Int32) throws(Errno) {
+        if result >= 0 { return }
+        switch -result {
+        case 3 /* ESRCH */, 2 /* ENOENT */: fail(.killed(signal: 9))
+        case 24 /* EMFILE */: throw .EMFILE
+        default: fail(.misbehaved("notification failed: \(Errno(rawValue: -result))"))
+        }
+        throw .ESRCH
+    }
+
+    // MARK: threads
+
+    /// A new guest thread, stopped, with the calling thread as its tracer.
+    func startThread() throws(Errno) -> Int32 {
+        let tid = try channel.withLock { channel throws(Errno) -> Int32 in
+            var batch = try begin(&channel)
+            // CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
+            batch.append(.clone, 0x50f00)
+            let outcome = try execute(batch.count, &channel, expectsThread: true)
+            guard outcome.error == 0, let tid = outcome.newThread else {
+                throw outcome.error == 0 ? .EAGAIN : Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
+            }
+            try check(cplatform_attach(tid))
+            // ENOENT: the interruption has already ended its wait. Either way it stops before its next instruction.
+            _ = cplatform_notify_send(listener.rawValue, outcome.newThreadNotification, 0)
+            return tid
+        }
+        try check(cplatform_attach_finish(tid))
+        return tid
+    }
+}
