@@ -421,3 +421,25 @@ public enum StatfsFlag {
     /// No symbolic links.
     @inlinable public static var ST_NOSYMFOLLOW: UInt64 { 8192 }
 }
+
+/// Attributes of mount_setattr(2).
+public enum MountAttribute {
+    /// Read only.
+    @inlinable public static var MOUNT_ATTR_RDONLY: UInt64 { 0x1 }
+    /// Ignore set-user-ID bits.
+    @inlinable public static var MOUNT_ATTR_NOSUID: UInt64 { 0x2 }
+    /// No access to devices.
+    @inlinable public static var MOUNT_ATTR_NODEV: UInt64 { 0x4 }
+    /// No program execution.
+    @inlinable public static var MOUNT_ATTR_NOEXEC: UInt64 { 0x8 }
+    /// Mask of the access-time settings.
+    @inlinable public static var MOUNT_ATTR__ATIME: UInt64 { 0x70 }
+    /// Do not update access times.
+    @inlinable public static var MOUNT_ATTR_NOATIME: UInt64 { 0x10 }
+    /// Always update access times.
+    @inlinable public static var MOUNT_ATTR_STRICTATIME: UInt64 { 0x20 }
+    /// Do not update access times of directories.
+    @inlinable public static var MOUNT_ATTR_NODIRATIME: UInt64 { 0x80 }
+    /// Do not follow symbolic links.
+    @inlinable public static var MOUNT_ATTR_NOSYMFOLLOW: UInt64 { 0x200000 }
+}

@@ -379,6 +379,11 @@ extension SystemCallNumber {
     @inlinable public static var lsm_set_self_attr: SystemCallNumber { SystemCallNumber(rawValue: 460) }
     @inlinable public static var lsm_list_modules: SystemCallNumber { SystemCallNumber(rawValue: 461) }
     @inlinable public static var mseal: SystemCallNumber { SystemCallNumber(rawValue: 462) }
+    @inlinable public static var setxattrat: SystemCallNumber { SystemCallNumber(rawValue: 463) }
+    @inlinable public static var getxattrat: SystemCallNumber { SystemCallNumber(rawValue: 464) }
+    @inlinable public static var listxattrat: SystemCallNumber { SystemCallNumber(rawValue: 465) }
+    @inlinable public static var removexattrat: SystemCallNumber { SystemCallNumber(rawValue: 466) }
+    @inlinable public static var open_tree_attr: SystemCallNumber { SystemCallNumber(rawValue: 467) }
 
     /// Every number with its name, in numeric order.
     public static let all: [(number: UInt64, name: String)] = [
@@ -756,6 +761,11 @@ extension SystemCallNumber {
         (460, "lsm_set_self_attr"),
         (461, "lsm_list_modules"),
         (462, "mseal"),
+        (463, "setxattrat"),
+        (464, "getxattrat"),
+        (465, "listxattrat"),
+        (466, "removexattrat"),
+        (467, "open_tree_attr"),
     ]
 }
 
