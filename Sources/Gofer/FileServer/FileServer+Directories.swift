@@ -1,0 +1,241 @@
+public import FileProtocol
+public import Host
+public import LinuxABI
+
+/// A directory open for reading, kept between two requests.
+struct DirectoryStream {
+    let handle: UInt32
+    let descriptor: SharedDescriptor
+    /// Where the next getdents64 goes on, if nobody seeks.
+    var position: Int64
+}
+
+/// Names: reading directories, making, linking, renaming and removing.
+extension FileServer {
+    private static let streamLimit = 16
+    /// Room for 1024 of the smallest entries, FileProtocolLimit.entries.
+    private static let directoryBuffer = 24 * FileProtocolLimit.entries
+
+    public func serve(_ request: ReadDirectoryRequest) throws(Errno) -> ReadDirectoryReply {
+        let node = try directory(request.directory)
+        var stream: DirectoryStream
+        if let index = streams.firstIndex(where: { $0.handle == request.directory }) {
+            stream = streams.remove(at: index)
+        } else {
+            let opened = try openData(node, flags: OpenFlag.O_RDONLY, asDirectory: true)
+            stream = DirectoryStream(handle: request.directory, descriptor: SharedDescriptor(opened), position: 0)
+        }
+        if request.position != stream.position {
+            guard request.position >= 0 else { throw .EINVAL }
+            _ = try HostCall.seek(stream.descriptor.rawValue, to: request.position, from: SeekOrigin.SEEK_SET)
+            stream.position = request.position
+        }
+        let entries = try HostCall.readDirectory(stream.descriptor.rawValue, bufferSize: Self.directoryBuffer)
+        var reply = ReadDirectoryReply()
+        reply.end = entries.isEmpty
+        reply.entries.reserveCapacity(entries.count)
+        for entry in entries.prefix(FileProtocolLimit.entries) {
+            stream.position = entry.nextOffset
+            if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
+            var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
+            if request.withAttributes, let attributes = try? Self.attributes(entry.name, at: stream.descriptor) {
+                result.node = try? enter(entry.name, of: node, attributes).1
+            }
+            reply.entries.append(result)
+        }
+        if streams.count >= Self.streamLimit { streams.removeFirst() }
+        streams.append(stream)
+        return reply
+    }
+
+    public func serve(_ request: CreateRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> CreateReply {
+        let directory = try writableDirectory(request.directory)
+        try check(request.name)
+        let base = try descriptor(of: directory)
+        let flags = OpenFlag.O_RDWR | OpenFlag.O_CREAT | OpenFlag.O_EXCL | OpenFlag.O_NOFOLLOW
+        let opened = try HostCall.open(request.name, flags: flags, mode: request.mode & 0o7777, at: base.rawValue)
+        do {
+            try HostCall.changeOwner(at: opened.rawValue, user: request.user, group: request.group, flags: AtFlag.AT_EMPTY_PATH)
+            // A change of owner takes the set-ID bits away.
+            if request.mode & 0o6000 != 0 { try HostCall.changeMode(opened.rawValue, to: request.mode & 0o7777) }
+            let attributes = NodeAttributes(try HostCall.statx(at: opened.rawValue))
+            let node = try enter(request.name, of: directory, attributes).1
+            donated = consume opened
+            return CreateReply(node: node)
+        } catch {
+            try? HostCall.unlink(request.name, at: base.rawValue)
+            throw error
+        }
+    }
+
+    public func serve(_ request: CreateUnnamedRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> CreateUnnamedReply {
+        let directory = try writableDirectory(request.directory)
+        let base = try descriptor(of: directory)
+        let opened = try HostCall.open(
+            [0x2e], flags: OpenFlag.O_RDWR | OpenFlag.O_TMPFILE, mode: request.mode & 0o7777, at: base.rawValue)
+        try HostCall.changeOwner(at: opened.rawValue, user: request.user, group: request.group, flags: AtFlag.AT_EMPTY_PATH)
+        if request.mode & 0o6000 != 0 { try HostCall.changeMode(opened.rawValue, to: request.mode & 0o7777) }
+        let attributes = NodeAttributes(try HostCall.statx(at: opened.rawValue))
+        let kept = SharedDescriptor(try opened.duplicate())
+        let (node, result) = try enter([], of: directory, attributes, kept)
+        node.isData = true
+        do { try nodes.pin(node) } catch {
+            nodes.remove(result.handle)
+            throw error
+        }
+        donated = consume opened
+        return CreateUnnamedReply(node: result)
+    }
+
+    public func serve(_ request: MakeDirectoryRequest) throws(Errno) -> MakeDirectoryReply {
+        let directory = try writableDirectory(request.directory)
+        try check(request.name)
+        let base = try descriptor(of: directory)
+        try HostCall.makeDirectory(request.name, mode: request.mode & 0o1777, at: base.rawValue)
+        do {
+            let made = try Self.openPath(request.name, at: base, flags: OpenFlag.O_DIRECTORY)
+            try HostCall.changeOwner(at: made.rawValue, user: request.user, group: request.group, flags: AtFlag.AT_EMPTY_PATH)
+            // The host inherits set-group-ID from the directory by its own rule; the client says what it wants.
+            var attributes = try Self.attributes(made)
+            if attributes.mode & 0o7777 != request.mode {
+                try changeMode(made, nil, to: request.mode)
+                attributes = try Self.attributes(made)
+            }
+            return MakeDirectoryReply(node: try enter(request.name, of: directory, attributes, made).1)
+        } catch {
+            try? HostCall.unlink(request.name, at: base.rawValue, flags: AtFlag.AT_REMOVEDIR)
+            throw error
+        }
+    }
+
+    public func serve(_ request: SymlinkRequest) throws(Errno) -> SymlinkReply {
+        let directory = try writableDirectory(request.directory)
+        try check(request.name)
+        guard !request.target.isEmpty, !request.target.contains(0) else { throw .ENOENT }
+        let base = try descriptor(of: directory)
+        try HostCall.makeSymbolicLink(request.name, target: request.target, at: base.rawValue)
+        return SymlinkReply(node: try adopt(request.name, directory, base, request.user, request.group, mode: nil))
+    }
+
+    public func serve(_ request: MakeNodeRequest) throws(Errno) -> MakeNodeReply {
+        let directory = try writableDirectory(request.directory)
+        try check(request.name)
+        let base = try descriptor(of: directory)
+        var device: UInt64 = 0
+        switch request.mode & FileMode.S_IFMT {
+        case FileMode.S_IFIFO, FileMode.S_IFSOCK, FileMode.S_IFREG, 0: break
+        case FileMode.S_IFCHR where request.device == 0: break  // The whiteout of overlays, no device at all.
+        case FileMode.S_IFCHR, FileMode.S_IFBLK:
+            guard trees[directory.tree].flags.contains(.devices) else { throw .EPERM }
+            device = request.device
+        default: throw .EINVAL
+        }
+        try HostCall.makeNode(request.name, mode: request.mode, device: device, at: base.rawValue)
+        return MakeNodeReply(
+            node: try adopt(request.name, directory, base, request.user, request.group, mode: request.mode & 0o7777))
+    }
+
+    /// Gives what was just made its owner, and a handle; or takes it away again.
+    private func adopt(
+        _ name: [UInt8], _ directory: ServedNode, _ base: SharedDescriptor, _ user: UInt32, _ group: UInt32, mode: UInt32?
+    ) throws(Errno) -> Node {
+        do {
+            let made = try Self.openPath(name, at: base)
+            try HostCall.changeOwner(at: made.rawValue, user: user, group: group, flags: AtFlag.AT_EMPTY_PATH)
+            var attributes = try Self.attributes(made)
+            if let mode, attributes.mode & 0o7777 != mode {
+                try changeMode(made, nil, to: mode)
+                attributes = try Self.attributes(made)
+            }
+            return try enter(name, of: directory, attributes).1
+        } catch {
+            try? HostCall.unlink(name, at: base.rawValue)
+            throw error
+        }
+    }
+
+    public func serve(_ request: LinkRequest) throws(Errno) -> LinkReply {
+        let directory = try writableDirectory(request.directory)
+        try check(request.name)
+        let target = try nodes.node(request.target)
+        guard target.tree == directory.tree else { throw .EXDEV }
+        if target.type == FileMode.S_IFDIR { throw .EPERM }
+        let source = try descriptor(of: target)
+        let base = try descriptor(of: directory)
+        try HostCall.makeLink(
+            source: [], at: source.rawValue, to: request.name, at: base.rawValue, flags: AtFlag.AT_EMPTY_PATH)
+        let attributes = try Self.attributes(source)
+        if target.name.isEmpty, !target.isRoot {
+            // An unnamed file has got a name, and need not be kept open for ever.
+            target.parent = directory
+            target.name = request.name
+            nodes.unpin(target)
+        }
+        return LinkReply(attributes: attributes)
+    }
+
+    public func serve(_ request: UnlinkRequest) throws(Errno) -> Done {
+        let directory = try writableDirectory(request.directory)
+        try check(request.name)
+        let base = try descriptor(of: directory)
+        let kept = request.keep == 0 ? nil : try hold(nodes.node(request.keep))
+        do {
+            try HostCall.unlink(request.name, at: base.rawValue, flags: request.isDirectory ? AtFlag.AT_REMOVEDIR : 0)
+        } catch {
+            if let kept { nodes.unpin(kept) }
+            throw error
+        }
+        return Done()
+    }
+
+    public func serve(_ request: RenameRequest) throws(Errno) -> Done {
+        let old = try writableDirectory(request.oldDirectory)
+        let new = try writableDirectory(request.newDirectory)
+        guard old.tree == new.tree else { throw .EXDEV }
+        try check(request.oldName)
+        try check(request.newName)
+        let moved = request.moved == 0 ? nil : try nodes.node(request.moved)
+        let replaced = request.replaced == 0 ? nil : try nodes.node(request.replaced)
+        let oldBase = try descriptor(of: old)
+        let newBase = try descriptor(of: new)
+        let exchange = request.flags & RenameFlag.RENAME_EXCHANGE != 0
+        if let replaced, !exchange { _ = try hold(replaced) }
+        do {
+            try HostCall.rename(
+                request.oldName, at: oldBase.rawValue, to: request.newName, at: newBase.rawValue, flags: request.flags)
+        } catch {
+            if let replaced, !exchange { nodes.unpin(replaced) }
+            throw error
+        }
+        // The handles follow, but only to where the files really are: a client that lies gets stale handles, not a loop.
+        if let moved { follow(moved, to: new, newBase, request.newName) }
+        if let replaced, exchange { follow(replaced, to: old, oldBase, request.oldName) }
+        return Done()
+    }
+
+    private func follow(_ node: ServedNode, to directory: ServedNode, _ base: SharedDescriptor, _ name: [UInt8]) {
+        guard !node.isRoot, node.tree == directory.tree, let attributes = try? Self.attributes(name, at: base),
+            FileIdentity(attributes) == node.identity
+        else { return }
+        node.parent = directory
+        node.name = name
+    }
+
+    /// Makes sure that the node outlives its name. The caller unpins it if the name stays after all.
+    private func hold(_ node: ServedNode) throws(Errno) -> ServedNode? {
+        if node.isRoot || node.isPinned { return nil }
+        if node.type == FileMode.S_IFREG, !node.isData {
+            // Without a name only this descriptor can be donated, so it has the most that the client may still ask for.
+            let access = [OpenFlag.O_RDWR, OpenFlag.O_RDONLY]
+            for flags in access {
+                guard let data = try? openData(node, flags: flags) else { continue }
+                try nodes.attach(SharedDescriptor(data), to: node)
+                node.isData = true
+                break
+            }
+        }
+        _ = try descriptor(of: node)
+        try nodes.pin(node)
+        return node
+    }
+}
