@@ -1,23 +1,210 @@
-import LinuxABI
+public import Host
+public import LinuxABI
 public import SentryMemory
+public import SentryPlatform
 public import SentryVFS
-import Synchronization
+public import Synchronization
 
-/// A guest thread (Linux: task_struct), run by one host thread.
-public final class KernelTask: FileContext {
-    public let kernel: Kernel
-    public let files: DescriptorTable
-    public let credentials: Credentials
-    public let addressSpace: AddressSpace?
-    public let fileSystemContext: FileSystemContext?
-    public var fileSizeLimit: UInt64 { .max }
-    public func fileSizeExceeded() {}
+/// What a task holds references to and changes only itself; others read copies.
+public struct TaskResources: Sendable {
+    /// Nil once the task has exited.
+    public var memory: ProcessMemory?
+    public var credentials: Credentials
+    public var files: DescriptorTable
+    public var fileSystemContext: FileSystemContext?
+    /// comm: at most 15 bytes.
+    public var name: [UInt8]
 
-    init(kernel: Kernel, files: DescriptorTable, credentials: Credentials, addressSpace: AddressSpace?, fileSystemContext: FileSystemContext?) {
-        self.kernel = kernel
-        self.files = files
+    public init(
+        memory: ProcessMemory?, credentials: Credentials, files: DescriptorTable, fileSystemContext: FileSystemContext?, name: [UInt8]
+    ) {
+        self.memory = memory
         self.credentials = credentials
-        self.addressSpace = addressSpace
+        self.files = files
         self.fileSystemContext = fileSystemContext
+        self.name = name
     }
+}
+
+/// What makes a task look up from what it does; bits of `KernelTask.interrupts`.
+enum Interrupt {
+    /// A signal may be deliverable.
+    static let signal: UInt32 = 1
+    /// Job control: stop until the bit is taken away.
+    static let stop: UInt32 = 2
+    /// Exit now (SIGKILL, exit_group, execve of another thread).
+    static let exit: UInt32 = 4
+    /// The container is paused.
+    static let pause: UInt32 = 8
+    /// The parent is to be told of a stop or continuation.
+    static let notice: UInt32 = 16
+    /// The task runs guest code: whoever sets another bit must interrupt its context.
+    static let inGuest: UInt32 = 1 << 31
+}
+
+/// What ps(1) shows as the state of a task.
+public enum TaskState: UInt8, Sendable {
+    case running, sleeping, uninterruptible, stopped, zombie, dead
+    /// The letter in /proc/PID/stat.
+    public var letter: UInt8 {
+        switch self {
+        case .running: UInt8(ascii: "R")
+        case .sleeping: UInt8(ascii: "S")
+        case .uninterruptible: UInt8(ascii: "D")
+        case .stopped: UInt8(ascii: "T")
+        case .zombie: UInt8(ascii: "Z")
+        case .dead: UInt8(ascii: "X")
+        }
+    }
+}
+
+/// A guest thread (Linux: task_struct), run by one host thread. All stored properties are here; what they do is in KernelTask+*.swift.
+///
+/// Each property says who may touch it. "Own thread": only the host thread that runs this task, or its creator before it starts.
+public final class KernelTask: FileContext, @unchecked Sendable {  // See each property.
+    // MARK: fixed
+
+    public let kernel: Kernel
+    public let container: Container
+    public let threadGroup: ThreadGroup
+    let context: any ExecutionContext
+    let parker = Parker()
+    /// CLOCK_MONOTONIC of the host at the start, in nanoseconds.
+    public let startTime: UInt64
+
+    // MARK: atomic
+
+    /// Bits of `Interrupt`.
+    let interrupts = Atomic<UInt32>(0)
+    /// The thread id (tid); execve of a thread that is not the leader takes over the leader's.
+    let threadIDStorage: Atomic<Int32>
+    /// The host thread that runs this task; 0: none.
+    private let ownerThread = Atomic<UInt>(0)
+    let stateStorage = Atomic<UInt8>(TaskState.running.rawValue)
+    /// Nanoseconds that guest code ran.
+    let guestTime = Atomic<UInt64>(0)
+    /// The host thread's CPU clock (clockid_t) and its value when the task started; for system time. 0: not running.
+    let hostClock = Atomic<Int32>(0)
+    let hostClockBase = Atomic<UInt64>(0)
+    let faults = Atomic<UInt64>(0)
+    let voluntarySwitches = Atomic<UInt64>(0)
+    let involuntarySwitches = Atomic<UInt64>(0)
+    /// nice(2): -20 to 19.
+    let niceValue = Atomic<Int32>(0)
+
+    // MARK: behind locks
+
+    struct SignalState {
+        var pending = SignalQueue()
+        /// Blocked signals.
+        var mask: SignalSet
+        /// Signals that rt_sigtimedwait waits for although they are blocked.
+        var waiting: SignalSet = []
+    }
+    let signals: Mutex<SignalState>
+    /// Copies of `own` for other threads.
+    private let shared: Mutex<TaskResources>
+    let scheduling: Mutex<SchedulingState>
+
+    // MARK: own thread
+
+    private var own: TaskResources
+    /// The guest's integer registers, valid while it does not run.
+    public var registers: Registers
+    /// A system call has put the registers as they must be (execve, rt_sigreturn): its result is not stored.
+    public var keepRegisters = false
+    /// What the last system call threw to be restarted; resolved before the guest runs again.
+    var pendingRestart: Errno?
+    /// What restart_syscall(2) does.
+    public var restartBlock: ((KernelTask) throws(Errno) -> Int)?
+    /// The mask to go back to when no handler runs (sigsuspend, ppoll and their kin).
+    var savedMask: SignalSet?
+    var alternateStack = AlternateStack()
+    /// set_tid_address(2): cleared and woken at exit.
+    public var clearThreadID: UInt64 = 0
+    /// CLONE_CHILD_SETTID: stored by the child before its first instruction.
+    var setThreadID: UInt64 = 0
+    /// get_robust_list(2).
+    let robustList = Atomic<UInt64>(0)
+    /// PR_SET_PDEATHSIG.
+    let parentDeathSignal = Atomic<Int32>(0)
+    /// The vfork parent that waits until this task's memory is its own.
+    var vforkCompletion: Completion?
+    /// The address of the last memory fault, for the signal frame (cr2).
+    var faultAddress: UInt64 = 0
+    /// The signal that `forceSignal` raised last: kills even process 1.
+    var forcedSignal: Int32 = 0
+    /// The exit status, once decided.
+    var exitStatus: Int32 = 0
+    var isExiting = false
+    /// PR_SET_TIMERSLACK, in nanoseconds.
+    public var timerSlack: UInt64 = 50_000
+    /// personality(2)
+    public var personality: UInt32 = 0
+    /// seccomp(2) filters, newest last; mode 1 (strict) is a filter too.
+    var seccomp: SeccompState
+    var restartableSequence: RestartableSequence?
+    /// Signals blocked futex PI owners etc. hold; see FutexTable.
+    let heldPriorityFutexes = Mutex<[FutexKey]>([])
+
+    init(
+        container: Container, threadGroup: ThreadGroup, threadID: Int32, context: any ExecutionContext, resources: TaskResources,
+        registers: Registers, mask: SignalSet, seccomp: SeccompState, startTime: UInt64
+    ) {
+        kernel = container.kernel
+        self.container = container
+        self.threadGroup = threadGroup
+        self.context = context
+        self.startTime = startTime
+        threadIDStorage = Atomic(threadID)
+        signals = Mutex(SignalState(mask: mask))
+        shared = Mutex(resources)
+        scheduling = Mutex(SchedulingState(processorCount: container.processorCount))
+        own = resources
+        self.registers = registers
+        self.seccomp = seccomp
+    }
+
+    // MARK: resources
+
+    /// Whether the caller is this task's own thread.
+    @inline(__always) public var isCurrent: Bool { ownerThread.load(ordering: .relaxed) == HostThread.current }
+
+    /// The caller becomes this task's own thread, or stops being it.
+    func setOwner(_ isOwner: Bool) { ownerThread.store(isOwner ? HostThread.current : 0, ordering: .relaxed) }
+
+    /// Everything at once. Any thread.
+    public var resources: TaskResources { isCurrent ? own : shared.withLock { $0 } }
+    /// Changes what the task holds. Own thread, or its creator before it starts.
+    public func updateResources<R>(_ body: (inout TaskResources) -> R) -> R {
+        let result = body(&own)
+        shared.withLock { $0 = own }
+        return result
+    }
+
+    /// The mm_struct. Any thread; nil once the task has exited.
+    public var memory: ProcessMemory? { isCurrent ? own.memory : shared.withLock { $0.memory } }
+    /// Any thread; nil once the task has exited.
+    public var addressSpace: AddressSpace? { isCurrent ? own.memory?.space : shared.withLock { $0.memory?.space } }
+    public var credentials: Credentials { isCurrent ? own.credentials : shared.withLock { $0.credentials } }
+    public var files: DescriptorTable { isCurrent ? own.files : shared.withLock { $0.files } }
+    public var fileSystemContext: FileSystemContext? { isCurrent ? own.fileSystemContext : shared.withLock { $0.fileSystemContext } }
+    /// comm: at most 15 bytes.
+    public var name: [UInt8] { isCurrent ? own.name : shared.withLock { $0.name } }
+
+    // MARK: identity
+
+    /// The thread id in the task's namespace.
+    public var threadID: Int32 { threadIDStorage.load(ordering: .relaxed) }
+    /// The process id (tgid).
+    public var processID: Int32 { threadGroup.processID }
+    public var isLeader: Bool { threadID == processID }
+    public var namespace: PIDNamespace { threadGroup.namespace }
+    /// For ps(1).
+    public var state: TaskState { TaskState(rawValue: stateStorage.load(ordering: .relaxed)) ?? .running }
+
+    // MARK: FileContext
+
+    public var fileSizeLimit: UInt64 { threadGroup.limits.current(Resource.RLIMIT_FSIZE) }
+    public func fileSizeExceeded() { send(.user(Signal.SIGXFSZ, from: self)) }
 }

@@ -1,0 +1,200 @@
+import Diagnostics
+import Host
+import LinuxABI
+import SentryMemory
+import SentryPlatform
+import Synchronization
+
+extension KernelTask {
+    /// Starts the task on a host thread. Once; after everything else about it is set. EAGAIN or ENOMEM when the host gives no thread.
+    func start() throws(Errno) {
+        try kernel.threads.run { self.main() }
+    }
+
+    /// The life of the task on its host thread.
+    private func main() {
+        setOwner(true)
+        startAccounting()
+        if setThreadID != 0 { try? memory?.space.store(UInt32(bitPattern: threadID), to: setThreadID) }
+        runLoop()
+        exit()
+        context.release()
+        setOwner(false)
+    }
+
+    /// Runs guest code and serves what it asks for, until the task is to exit.
+    private func runLoop() {
+        while true {
+            if interrupts.load(ordering: .sequentiallyConsistent) != 0 || pendingRestart != nil || savedMask != nil {
+                if !handleInterrupts() { return }
+            }
+            guard let space = memory?.space else { return }
+            if restartableSequence != nil { updateRestartableSequence() }
+            // From here on whoever sets a bit interrupts the context. A bit set before is seen in the old value.
+            if interrupts.bitwiseOr(Interrupt.inGuest, ordering: .sequentiallyConsistent).oldValue != 0 {
+                interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
+                continue
+            }
+            let before = HostClock.monotonic
+            let event: Event
+            do {
+                event = try context.run(&registers, in: space.platformSpace)
+            } catch {
+                interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
+                platformFailed(error)
+                return
+            }
+            interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
+            guestTime.wrappingAdd(HostClock.monotonic &- before, ordering: .relaxed)
+            switch event {
+            case .systemCall: serveSystemCall()
+            case .fault(let fault): serveFault(fault, space)
+            case .interrupted: involuntarySwitches.wrappingAdd(1, ordering: .relaxed)
+            }
+            if isExiting { return }
+        }
+    }
+
+    /// The stub is gone or the host refused: the process ends, with the reason on the container.
+    private func platformFailed(_ error: PlatformError) {
+        if interrupts.load(ordering: .relaxed) & Interrupt.exit != 0 { return }
+        Log.error("task \(threadID) of \(container.identifier): platform failed: \(error)")
+        switch error {
+        case .stubDied(.misbehaved): container.setDeathReason(.stubViolation)
+        case .stubDied, .host: container.setDeathReason(.stubDied)
+        }
+        threadGroup.exitAll(status: Signal.SIGKILL)
+    }
+
+    // MARK: system calls
+
+    private func serveSystemCall() {
+        // Linux looks at the low 32 bits only.
+        let number = SystemCallNumber(rawValue: UInt64(UInt32(truncatingIfNeeded: registers.orig_rax)))
+        let arguments = SyscallArguments([registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9])
+        if seccomp.isActive {
+            switch checkSeccomp(number, arguments) {
+            case .allow: break
+            case .answer(let value):
+                registers.rax = UInt64(bitPattern: Int64(value))
+                return
+            case .handled: return
+            }
+        }
+        if kernel.isTracing { traceEntry(number, arguments) }
+        var result: Int
+        do throws(Errno) {
+            guard number.rawValue < UInt64(kernel.systemCalls.entries.count), let call = kernel.systemCalls.entries[Int(number.rawValue)]
+            else {
+                kernel.unsupported(number, "")
+                throw .ENOSYS
+            }
+            result = try call.handler(self, arguments)
+        } catch {
+            result = -Int(error.rawValue)
+            if (512...516).contains(error.rawValue) { pendingRestart = error }
+        }
+        if kernel.isTracing { traceExit(number, arguments, result) }
+        if keepRegisters {
+            keepRegisters = false
+            return
+        }
+        registers.rax = UInt64(bitPattern: Int64(result))
+    }
+
+    /// Puts the registers so that the interrupted call is made again.
+    private func restartCall(_ number: UInt64) {
+        registers.rax = number
+        registers.rip &-= 2
+    }
+
+    // MARK: faults
+
+    private func serveFault(_ fault: FaultInfo, _ space: AddressSpace) {
+        // A fault ends a restartable interval: there is no system call to restart.
+        pendingRestart = nil
+        if fault.signal == Signal.SIGSEGV || fault.signal == Signal.SIGBUS {
+            // A general-protection fault names no address and has nothing to do with mappings.
+            if fault.code == SignalCode.SI_KERNEL {
+                forceSignal(SignalInfo(signal: fault.signal, code: fault.code))
+                return
+            }
+            switch space.handleFault(fault) {
+            case .resolved:
+                faults.wrappingAdd(1, ordering: .relaxed)
+            case .signal(let number, let code):
+                var info = SignalInfo(signal: number, code: code)
+                info.si_addr = fault.address
+                faultAddress = fault.address
+                forceSignal(info)
+            case .outOfMemory:
+                container.killForMemory()
+            }
+            return
+        }
+        var info = SignalInfo(signal: fault.signal, code: fault.code)
+        info.si_addr = fault.address
+        forceSignal(info)
+    }
+
+    // MARK: interrupts
+
+    /// Does what the interrupt bits ask for and settles the restart of an interrupted call. False: the task is to exit.
+    private func handleInterrupts() -> Bool {
+        while true {
+            let bits = interrupts.load(ordering: .sequentiallyConsistent)
+            if bits & Interrupt.exit != 0 {
+                exitStatus = threadGroup.signals.withLock { $0.exitStatus } ?? 0
+                return false
+            }
+            if bits & Interrupt.pause != 0 {
+                waitWhilePaused()
+                continue
+            }
+            if bits & Interrupt.notice != 0 {
+                interrupts.bitwiseAnd(~Interrupt.notice, ordering: .sequentiallyConsistent)
+                let code = threadGroup.signals.withLock { group -> Int32? in
+                    defer { group.notice = nil }
+                    return group.notice
+                }
+                if let code { threadGroup.notifyParent(code) }
+                continue
+            }
+            if bits & Interrupt.stop != 0 {
+                stopForJobControl()
+                continue
+            }
+            if bits & Interrupt.signal == 0 { break }
+            switch nextSignal() {
+            case .none:
+                // `recalculate` has cleared the bit unless something came since.
+                if interrupts.load(ordering: .sequentiallyConsistent) == 0 { break }
+                continue
+            case .exit, .stop: continue
+            case .handle(let signal, let action):
+                if let error = pendingRestart {
+                    pendingRestart = nil
+                    switch error {
+                    case .ERESTARTNOINTR: restartCall(registers.orig_rax)
+                    case .ERESTARTSYS where action.sa_flags & SignalActionFlag.SA_RESTART != 0: restartCall(registers.orig_rax)
+                    default: registers.rax = UInt64(bitPattern: -Int64(Errno.EINTR.rawValue))
+                    }
+                }
+                deliver(signal, action)
+                continue
+            }
+            if interrupts.load(ordering: .sequentiallyConsistent) == 0 { break }
+        }
+        // No handler ran for the interrupted call: it is made again.
+        if let error = pendingRestart {
+            pendingRestart = nil
+            restartCall(error == .ERESTART_RESTARTBLOCK ? SystemCallNumber.restart_syscall.rawValue : registers.orig_rax)
+        }
+        if let mask = savedMask {
+            savedMask = nil
+            setSignalMask(mask)
+            if interrupts.load(ordering: .sequentiallyConsistent) != 0 { return handleInterrupts() }
+        }
+        return true
+    }
+}

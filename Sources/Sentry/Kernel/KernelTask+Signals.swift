@@ -1,0 +1,211 @@
+public import LinuxABI
+import SentryPlatform
+import Synchronization
+
+/// What the task does about its pending signals.
+enum SignalDecision {
+    /// Nothing is deliverable.
+    case none
+    /// Run a handler.
+    case handle(PendingSignal, SignalAction)
+    /// The process ends; `Interrupt.exit` is set.
+    case exit
+    /// A stop has begun; `Interrupt.stop` is set.
+    case stop
+}
+
+extension KernelTask {
+    /// The blocked signals.
+    public var signalMask: SignalSet { signals.withLock { $0.mask } }
+    /// This thread's own pending signals.
+    public var pendingSignals: SignalSet { signals.withLock { $0.pending.set } }
+
+    /// Replaces the mask (rt_sigprocmask(2)). Own thread. A process-directed signal that this thread would have taken and now blocks is offered to
+    /// the others.
+    public func setSignalMask(_ mask: SignalSet) {
+        let new = mask.subtracting(.unblockable)
+        threadGroup.signals.withLock { group in
+            let old = signals.withLock { state in
+                defer { state.mask = new }
+                return state.mask
+            }
+            let newlyBlocked = new.subtracting(old).intersection(group.pending.set)
+            if !newlyBlocked.isEmpty {
+                for thread in group.threads where thread !== self {
+                    if !newlyBlocked.isSubset(of: thread.signals.withLock { $0.mask }) { thread.post(Interrupt.signal) }
+                }
+            }
+            recalculate(group)
+        }
+    }
+
+    /// Sets or clears the signal bit to what is true now. With the group's lock held.
+    func recalculate(_ group: ThreadGroup.SignalState) {
+        let isPending = signals.withLock { state in
+            !state.pending.set.union(group.pending.set).subtracting(state.mask.subtracting(state.waiting)).isEmpty
+        }
+        if isPending || group.notice != nil && group.threads.first === self {
+            interrupts.bitwiseOr(Interrupt.signal, ordering: .sequentiallyConsistent)
+        } else {
+            interrupts.bitwiseAnd(~Interrupt.signal, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    /// Runs `body` with another mask, as ppoll(2), pselect(2), epoll_pwait(2) and sigsuspend(2) do: when it is interrupted the new mask stays until
+    /// the signal was delivered, and the handler's frame remembers the old one. Own thread. `mask` nil: no change.
+    public func withSignalMask<R>(_ mask: SignalSet?, _ body: () throws(Errno) -> R) throws(Errno) -> R {
+        guard let mask else { return try body() }
+        let old = signalMask
+        setSignalMask(mask)
+        do {
+            let result = try body()
+            setSignalMask(old)
+            return result
+        } catch {
+            if error == .EINTR || (512...516).contains(error.rawValue) {
+                savedMask = old
+            } else {
+                setSignalMask(old)
+            }
+            throw error
+        }
+    }
+
+    /// A signal that the task's own instructions raised: neither blocking nor ignoring it helps (Linux: force_sig_info). Own thread.
+    public func forceSignal(_ info: SignalInfo) {
+        let signal = info.si_signo
+        threadGroup.signals.withLock { group in
+            let isBlocked = signals.withLock { state in
+                defer { state.mask.remove(SignalSet(signal)) }
+                return state.mask.has(signal)
+            }
+            var action = group.actions.get(signal)
+            if isBlocked || action.sa_handler == SignalHandler.SIG_IGN {
+                action.sa_handler = SignalHandler.SIG_DFL
+                group.actions.set(signal, action)
+            }
+            signals.withLock { state in
+                if !state.pending.coalesces(signal) { state.pending.append(PendingSignal(info: info, timer: nil, isCounted: false)) }
+            }
+            forcedSignal = signal
+            interrupts.bitwiseOr(Interrupt.signal, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    /// Takes the next signal that needs something done, doing what the default actions ask. Own thread.
+    func nextSignal() -> SignalDecision {
+        while true {
+            var isCandidateForStop = false
+            let decision = threadGroup.signals.withLock { group -> SignalDecision in
+                if group.exitStatus != nil { return .exit }
+                if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0 { return .stop }
+                let entry = signals.withLock { state -> PendingSignal? in
+                    state.pending.dequeue(mask: state.mask)
+                } ?? group.pending.dequeue(mask: signals.withLock { $0.mask })
+                guard var entry else {
+                    recalculate(group)
+                    return .none
+                }
+                if entry.isCounted { container.queuedSignals.subtract(1, ordering: .relaxed) }
+                let signal = entry.info.si_signo
+                let action = group.actions.get(signal)
+                if let timer = entry.timer { timer.delivered(&entry.info) }
+                if action.sa_handler == SignalHandler.SIG_IGN { return .stop }
+                if action.sa_handler != SignalHandler.SIG_DFL {
+                    if action.sa_flags & SignalActionFlag.SA_RESETHAND != 0 {
+                        var reset = action
+                        reset.sa_handler = SignalHandler.SIG_DFL
+                        group.actions.set(signal, reset)
+                    }
+                    recalculate(group)
+                    return .handle(entry, action)
+                }
+                // Process 1 has no default actions but for what its own instructions raise.
+                if threadGroup.isNamespaceInit, signal != forcedSignal, signal != Signal.SIGSTOP { return .stop }
+                switch DefaultAction(signal) {
+                case .ignore, .continue: return .stop
+                case .stop:
+                    if signal == Signal.SIGSTOP {
+                        threadGroup.beginStop(signal, &group)
+                        return .stop
+                    }
+                    // Whether the group is orphaned needs the tree lock, which comes before this one.
+                    isCandidateForStop = true
+                    return .handle(entry, action)
+                case .terminate, .core:
+                    threadGroup.beginExit(status: signal, &group)
+                    return .exit
+                }
+            }
+            switch decision {
+            case .none, .exit: return decision
+            case .handle(let entry, _) where isCandidateForStop:
+                let signal = entry.info.si_signo
+                let isOrphaned = kernel.tree.withLock { threadGroup.tree[$0].processGroup.isOrphaned($0) }
+                if isOrphaned { continue }
+                threadGroup.signals.withLock { group in
+                    // SIGCONT or SIGKILL may have come meanwhile.
+                    if group.exitStatus == nil { threadGroup.beginStop(signal, &group) }
+                }
+                return .stop
+            case .handle: return decision
+            case .stop:
+                if interrupts.load(ordering: .relaxed) & (Interrupt.stop | Interrupt.exit) != 0 { return .stop }
+            }
+        }
+    }
+
+    /// Stays stopped until somebody continues or kills the process; tells the parent when this was the last thread to stop. Own thread.
+    func stopForJobControl() {
+        let isLast = threadGroup.signals.withLock { group -> Bool in
+            guard interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, group.stopSignal != 0 else { return false }
+            return threadGroup.noteStopped(&group)
+        }
+        if isLast { threadGroup.notifyParent(SignalCode.CLD_STOPPED) }
+        stateStorage.store(TaskState.stopped.rawValue, ordering: .relaxed)
+        while interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.stop != 0,
+            interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0
+        {
+            _ = parker.park()
+        }
+        stateStorage.store(TaskState.running.rawValue, ordering: .relaxed)
+    }
+}
+
+extension ThreadGroup {
+    /// Asks all threads to stop. With the signal lock held.
+    func beginStop(_ signal: Int32, _ group: inout SignalState) {
+        guard group.stopSignal == 0 else { return }
+        group.stopSignal = signal
+        group.toStop = group.threads.count
+        for thread in group.threads { thread.post(Interrupt.stop) }
+    }
+
+    /// One more thread has stopped (or exited while the others stop). Whether it was the last.
+    func noteStopped(_ group: inout SignalState) -> Bool {
+        guard group.stopSignal != 0, !group.isStopped else { return false }
+        group.toStop -= 1
+        guard group.toStop <= 0 else { return false }
+        group.isStopped = true
+        group.isStopWaitable = true
+        group.isContinueWaitable = false
+        return true
+    }
+
+    /// Tells the parent that this process has stopped or continued (CLD_STOPPED, CLD_CONTINUED): SIGCHLD unless SA_NOCLDSTOP, and waiters.
+    func notifyParent(_ code: Int32) {
+        kernel.tree.withLock { proof in
+            guard let parent = tree[proof].parent else { return }
+            let stopSignal = signals.withLock { $0.stopSignal }
+            let action = parent.actions.get(Signal.SIGCHLD)
+            if action.sa_handler != SignalHandler.SIG_IGN, action.sa_flags & SignalActionFlag.SA_NOCLDSTOP == 0 {
+                var info = SignalInfo(signal: Signal.SIGCHLD, code: code)
+                info.si_pid = processID
+                info.si_uid = tree[proof].leader?.credentials.user.real ?? 0
+                info.si_status = code == SignalCode.CLD_CONTINUED ? Signal.SIGCONT : stopSignal
+                parent.send(info)
+            }
+            parent.childEvents.notify(.POLLIN)
+        }
+    }
+}

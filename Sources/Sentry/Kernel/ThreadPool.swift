@@ -1,0 +1,45 @@
+import Host
+import LinuxABI
+import Synchronization
+
+/// Host threads for guest tasks. A thread whose task has exited waits for the next one; few are kept.
+final class ThreadPool: Sendable {
+    private final class Worker: Sendable {
+        let parker = Parker()
+        let job = Mutex<(@Sendable () -> Void)?>(nil)
+    }
+    private let idle = Mutex<[Worker]>([])
+    /// Idle threads that are kept, and the stack of each in bytes (path walks and signal frames need a few tens of KiB).
+    private static let maximumIdle = 16
+    private static let stackSize = 256 << 10
+
+    /// Runs `body` on a thread of its own. EAGAIN or ENOMEM when the host gives none.
+    func run(_ body: @escaping @Sendable () -> Void) throws(Errno) {
+        if let worker = idle.withLock({ $0.popLast() }) {
+            worker.job.withLock { $0 = body }
+            worker.parker.unpark()
+            return
+        }
+        let worker = Worker()
+        worker.job.withLock { $0 = body }
+        try startThread(stackSize: Self.stackSize) { self.serve(worker) }
+    }
+
+    private func serve(_ worker: Worker) {
+        while true {
+            if let job = worker.job.withLock({ job in
+                defer { job = nil }
+                return job
+            }) {
+                job()
+                let stays = idle.withLock { idle -> Bool in
+                    if idle.count >= Self.maximumIdle { return false }
+                    idle.append(worker)
+                    return true
+                }
+                if !stays { return }
+            }
+            _ = worker.parker.park()
+        }
+    }
+}
