@@ -1,5 +1,6 @@
-public import Host
-public import LinuxABI
+import Host
+import LinuxABI
+import SentryMemory
 import Synchronization
 
 /// What a task or process has used (getrusage(2)). Times in nanoseconds.

@@ -187,7 +187,8 @@ extension Container {
 
     // MARK: memory
 
-    private static let outOfMemoryKills = Metrics.counter("nestbox_oom_kills_total", help: "Tasks killed at the memory limit of their container")
+    private static let outOfMemoryKills = Metrics.counter(
+        "nestbox_oom_kills_total", help: "Tasks killed at the memory limit of their container")
 
     /// The container is at its memory limit: kills the process that holds most (Linux: the largest badness).
     public func killForMemory() {
@@ -205,7 +206,8 @@ extension Container {
         Self.outOfMemoryKills.add()
         state.withLock { $0.outOfMemoryKills += 1 }
         let name = String(decoding: victim.group.leader?.name ?? [], as: UTF8.self)
-        Log.warning("container \(identifier) is out of memory: killing \(victim.group.processID) (\(name)), \(victim.resident) bytes resident")
+        Log.warning(
+            "container \(identifier) is out of memory: killing \(victim.group.processID) (\(name)), \(victim.resident) bytes resident")
         kernel.log.append(
             "Memory cgroup out of memory: Killed process \(victim.group.processID) (\(name)) anon-rss:\(victim.resident / 1024)kB",
             time: HostClock.monotonic &- kernel.bootTime)

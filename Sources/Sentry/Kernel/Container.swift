@@ -1,5 +1,5 @@
 public import Diagnostics
-public import LinuxABI
+import LinuxABI
 public import SentryMemory
 public import SentryVFS
 public import Synchronization

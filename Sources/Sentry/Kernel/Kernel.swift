@@ -1,5 +1,5 @@
 public import Diagnostics
-public import Host
+import Host
 public import LinuxABI
 public import SentryPlatform
 import Synchronization

@@ -2,7 +2,7 @@ import Host
 public import LinuxABI
 import SentryMemory
 import SentryPlatform
-public import SentryVFS
+import SentryVFS
 import Synchronization
 
 /// The arguments of clone3(2), decoded (struct clone_args).
@@ -178,7 +178,7 @@ extension KernelTask {
     /// Makes the child known: from here on others can find and signal it.
     private func addToTree(
         _ arguments: CloneArguments, _ childResources: TaskResources, _ childContext: any ExecutionContext, _ childRegisters: Registers,
-        _ mask: SignalSet, _ now: UInt64, _ proof: borrowing TreeLocked
+        _ mask: SignalSet, _ now: UInt64, _ proof: TreeLocked
     ) throws(Errno) -> KernelTask {
         let flags = arguments.flags
         let identifier: Int32
@@ -242,7 +242,7 @@ extension ProcessMemory {
 
 extension PIDNamespace {
     /// clone3's set_tid: that id, or EEXIST; EINVAL for an impossible one.
-    func allocate(_ wanted: Int32, _ proof: borrowing TreeLocked) throws(Errno) -> Int32 {
+    func allocate(_ wanted: Int32, _ proof: TreeLocked) throws(Errno) -> Int32 {
         guard wanted >= 1, wanted < Self.maximum else { throw .EINVAL }
         if tree[proof].isDying { throw .ENOMEM }
         if tree[proof].tasks[wanted] != nil || tree[proof].threadGroups[wanted] != nil || tree[proof].processGroups[wanted] != nil

@@ -1,6 +1,6 @@
 import Diagnostics
 import Host
-public import LinuxABI
+import LinuxABI
 import SentryMemory
 import SentryVFS
 import Synchronization
@@ -117,7 +117,7 @@ extension KernelTask {
 
 extension ThreadGroup {
     /// Every thread is gone. Gives the children away, tells the parent, and returns the terminal of a session that ended with its leader.
-    fileprivate func becomeZombie(status: Int32, _ proof: borrowing TreeLocked) -> (any ControllingTerminal, Session)? {
+    fileprivate func becomeZombie(status: Int32, _ proof: TreeLocked) -> (any ControllingTerminal, Session)? {
         tree[proof].exit = status
         killDescendantsIfInit(proof)
         reparentChildren(proof)
@@ -140,14 +140,14 @@ extension ThreadGroup {
     }
 
     /// Process 1 takes everybody with it.
-    private func killDescendantsIfInit(_ proof: borrowing TreeLocked) {
+    private func killDescendantsIfInit(_ proof: TreeLocked) {
         guard isNamespaceInit, namespace.tree[proof].initGroup === self else { return }
         namespace.tree[proof].isDying = true
         for group in namespace.tree[proof].threadGroups.values where group !== self { group.kill() }
     }
 
     /// Children go to the nearest subreaper, or to process 1 of the namespace; to nobody when there is none.
-    private func reparentChildren(_ proof: borrowing TreeLocked) {
+    private func reparentChildren(_ proof: TreeLocked) {
         let children = tree[proof].children
         guard !children.isEmpty else { return }
         tree[proof].children = []
@@ -166,7 +166,7 @@ extension ThreadGroup {
         }
     }
 
-    private func findReaper(_ proof: borrowing TreeLocked) -> ThreadGroup? {
+    private func findReaper(_ proof: TreeLocked) -> ThreadGroup? {
         if tree[proof].hasSubreaper {
             var ancestor = tree[proof].parent
             while let candidate = ancestor {
@@ -179,13 +179,13 @@ extension ThreadGroup {
     }
 
     /// POSIX: a group that becomes orphaned and has stopped members gets SIGHUP and SIGCONT.
-    private func hangUpIfNewlyOrphaned(_ group: ProcessGroup, _ proof: borrowing TreeLocked) {
+    private func hangUpIfNewlyOrphaned(_ group: ProcessGroup, _ proof: TreeLocked) {
         guard group.isOrphaned(proof, ignoring: tree[proof].exit != nil ? self : nil), group.hasStoppedMember(proof) else { return }
         group.send(.kernel(Signal.SIGHUP), proof)
         group.send(.kernel(Signal.SIGCONT), proof)
     }
 
-    private func tellParentOfExit(status: Int32, _ proof: borrowing TreeLocked) {
+    private func tellParentOfExit(status: Int32, _ proof: TreeLocked) {
         guard let parent = tree[proof].parent else {
             reap(proof)
             return
@@ -194,7 +194,7 @@ extension ThreadGroup {
     }
 
     /// SIGCHLD (or what clone asked for) and the waiters; a parent that ignores its children has them reaped at once.
-    private func announceZombie(to parent: ThreadGroup, _ proof: borrowing TreeLocked) {
+    private func announceZombie(to parent: ThreadGroup, _ proof: TreeLocked) {
         guard let status = tree[proof].exit else { return }
         let signal = tree[proof].exitSignal
         var isReapedAtOnce = false
@@ -223,7 +223,7 @@ extension ThreadGroup {
     }
 
     /// The zombie was waited for, or nobody will: its id is free.
-    func reap(_ proof: borrowing TreeLocked) {
+    func reap(_ proof: TreeLocked) {
         guard !tree[proof].isReaped else { return }
         tree[proof].isReaped = true
         if let parent = tree[proof].parent {
@@ -246,7 +246,7 @@ extension ThreadGroup {
     }
 
     /// Leaves the process group; an empty group and a session without groups lose their ids.
-    func leaveProcessGroup(_ proof: borrowing TreeLocked) {
+    func leaveProcessGroup(_ proof: TreeLocked) {
         let group = tree[proof].processGroup
         group.tree[proof].members.removeAll { $0 === self }
         guard group.tree[proof].members.isEmpty else { return }

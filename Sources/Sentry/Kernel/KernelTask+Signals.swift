@@ -1,5 +1,7 @@
+import Host
 public import LinuxABI
 import SentryPlatform
+import SentryVFS
 import Synchronization
 
 /// What the task does about its pending signals.
@@ -99,9 +101,10 @@ extension KernelTask {
             let decision = threadGroup.signals.withLock { group -> SignalDecision in
                 if group.exitStatus != nil { return .exit }
                 if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0 { return .stop }
-                let entry = signals.withLock { state -> PendingSignal? in
-                    state.pending.dequeue(mask: state.mask)
-                } ?? group.pending.dequeue(mask: signals.withLock { $0.mask })
+                let entry =
+                    signals.withLock { state -> PendingSignal? in
+                        state.pending.dequeue(mask: state.mask)
+                    } ?? group.pending.dequeue(mask: signals.withLock { $0.mask })
                 guard var entry else {
                     recalculate(group)
                     return .none

@@ -1,9 +1,9 @@
-public import Host
+import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryPlatform
 public import SentryVFS
-public import Synchronization
+import Synchronization
 
 /// What a task holds references to and changes only itself; others read copies.
 public struct TaskResources: Sendable {

@@ -8,7 +8,7 @@ public final class PIDFile: FileDescription, @unchecked Sendable {  // Immutable
 
     public init(_ threadGroup: ThreadGroup, context: any FileContext, flags: OpenFlags = .O_RDWR) {
         self.threadGroup = threadGroup
-        super.init(path: AnonymousFiles.path(named: "[pidfd]"), flags: flags)
+        super.init(path: AnonymousFileSystem.place(kind: "[pidfd]"), flags: flags)
     }
 
     public override func readiness(_ mask: PollEvents) -> PollEvents {

@@ -1,4 +1,4 @@
-public import LinuxABI
+import LinuxABI
 import Synchronization
 
 /// Process ids of one container, or of several that share them (pid_namespaces(7)). Every task lives in exactly one.
@@ -29,7 +29,7 @@ public final class PIDNamespace: Sendable {
     }
 
     /// A free id, or EAGAIN when all are in use; ENOMEM once process 1 is gone.
-    func allocate(_ proof: borrowing TreeLocked) throws(Errno) -> Int32 {
+    func allocate(_ proof: TreeLocked) throws(Errno) -> Int32 {
         if tree[proof].isDying { throw .ENOMEM }
         var candidate = tree[proof].last
         for _ in 0..<Self.maximum {
@@ -45,14 +45,14 @@ public final class PIDNamespace: Sendable {
     }
 
     /// The thread with that id.
-    public func task(_ identifier: Int32, _ proof: borrowing TreeLocked) -> KernelTask? { tree[proof].tasks[identifier] }
+    public func task(_ identifier: Int32, _ proof: TreeLocked) -> KernelTask? { tree[proof].tasks[identifier] }
     /// The process with that id, zombies included.
-    public func threadGroup(_ identifier: Int32, _ proof: borrowing TreeLocked) -> ThreadGroup? { tree[proof].threadGroups[identifier] }
-    public func processGroup(_ identifier: Int32, _ proof: borrowing TreeLocked) -> ProcessGroup? { tree[proof].processGroups[identifier] }
+    public func threadGroup(_ identifier: Int32, _ proof: TreeLocked) -> ThreadGroup? { tree[proof].threadGroups[identifier] }
+    public func processGroup(_ identifier: Int32, _ proof: TreeLocked) -> ProcessGroup? { tree[proof].processGroups[identifier] }
     /// All processes, zombies included, by ascending id.
-    public func threadGroups(_ proof: borrowing TreeLocked) -> [ThreadGroup] {
+    public func threadGroups(_ proof: TreeLocked) -> [ThreadGroup] {
         tree[proof].threadGroups.values.sorted { $0.processID < $1.processID }
     }
     /// Process 1.
-    public func initGroup(_ proof: borrowing TreeLocked) -> ThreadGroup? { tree[proof].initGroup }
+    public func initGroup(_ proof: TreeLocked) -> ThreadGroup? { tree[proof].initGroup }
 }

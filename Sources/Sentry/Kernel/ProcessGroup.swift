@@ -50,27 +50,27 @@ public final class ProcessGroup: Sendable {
     }
 
     /// The processes in it that have not been reaped.
-    public func members(_ proof: borrowing TreeLocked) -> [ThreadGroup] { tree[proof].members }
+    public func members(_ proof: TreeLocked) -> [ThreadGroup] { tree[proof].members }
 
     /// Whether no member's parent is in another group of the same session (POSIX: orphaned). `ignoring` counts as gone.
-    func isOrphaned(_ proof: borrowing TreeLocked, ignoring: ThreadGroup? = nil) -> Bool {
+    func isOrphaned(_ proof: TreeLocked, ignoring: ThreadGroup? = nil) -> Bool {
         for member in tree[proof].members where member !== ignoring {
             let state = member.tree[proof]
             if state.exit != nil { continue }
             guard let parent = state.parent, !parent.isNamespaceInit else { continue }
             let parentGroup = parent.tree[proof].processGroup
-            if parentGroup !== self, parentGroup?.session === session { return false }
+            if parentGroup !== self, parentGroup.session === session { return false }
         }
         return true
     }
 
     /// Whether a member is stopped by job control.
-    func hasStoppedMember(_ proof: borrowing TreeLocked) -> Bool {
+    func hasStoppedMember(_ proof: TreeLocked) -> Bool {
         tree[proof].members.contains { $0.signals.withLock { $0.isStopped } }
     }
 
     /// Sends a signal to every member.
-    public func send(_ info: SignalInfo, _ proof: borrowing TreeLocked) {
+    public func send(_ info: SignalInfo, _ proof: TreeLocked) {
         for member in tree[proof].members { member.send(info) }
     }
 }

@@ -1,4 +1,5 @@
-public import LinuxABI
+import Host
+import LinuxABI
 public import SentryMemory
 public import SentryVFS
 public import Synchronization

@@ -1,4 +1,6 @@
+import Host
 public import LinuxABI
+import SentryPlatform
 import SentryVFS
 import Synchronization
 

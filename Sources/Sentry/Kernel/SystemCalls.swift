@@ -39,10 +39,12 @@ public struct SystemCall: Sendable {
 
     /// A call that is always refused; every use is counted, the first is logged.
     public static func refused(_ number: SystemCallNumber, _ errno: Errno, _ why: String) -> SystemCall {
-        SystemCall(number, { task, _ throws(Errno) in
-            task.kernel.unsupported(number, "")
-            throw errno
-        }, .refused(errno, why))
+        SystemCall(
+            number,
+            { task, _ throws(Errno) in
+                task.kernel.unsupported(number, "")
+                throw errno
+            }, .refused(errno, why))
     }
 }
 

@@ -1,6 +1,6 @@
 public import LinuxABI
 public import SentryVFS
-public import Synchronization
+import Synchronization
 
 /// A process (Linux: thread group, struct signal_struct).
 public final class ThreadGroup: Sendable {

@@ -1,8 +1,8 @@
 import Synchronization
 
 /// Proof that the tree lock of the kernel is held. Only `TreeLock.withLock` makes one, and it cannot leave the closure.
-public struct TreeLocked: ~Copyable {
-    fileprivate init() {}
+public struct TreeLocked: ~Escapable {
+    @_lifetime(immortal) fileprivate init() {}
 }
 
 /// The lock of the process tree (Linux: tasklist_lock): process ids, parents and children, process groups, sessions, exit states.
@@ -10,7 +10,7 @@ public struct TreeLocked: ~Copyable {
 public final class TreeLock: Sendable {
     private let mutex = Mutex<Void>(())
 
-    @inline(__always) public func withLock<R, E: Error>(_ body: (borrowing TreeLocked) throws(E) -> R) throws(E) -> R {
+    @inline(__always) public func withLock<R, E: Error>(_ body: (TreeLocked) throws(E) -> R) throws(E) -> R {
         try mutex.withLock { _ throws(E) in try body(TreeLocked()) }
     }
 }
@@ -19,7 +19,7 @@ public final class TreeLock: Sendable {
 public final class TreeProtected<Value>: @unchecked Sendable {  // The proof makes every access exclusive.
     private var value: Value
     init(_ value: Value) { self.value = value }
-    public subscript(_ proof: borrowing TreeLocked) -> Value {
+    public subscript(_ proof: TreeLocked) -> Value {
         _read { yield value }
         _modify { yield &value }
     }
