@@ -1,0 +1,19 @@
+internal import Diagnostics
+
+/// The endpoints that every component has.
+extension ControlServer {
+    func registerCommon(_ version: VersionReport, allowFaults: Bool) {
+        report("/v1/version") { version }
+        on(.get, "/v1/metrics") { _, reply in
+            reply.succeed(text: Metrics.prometheusText, type: "text/plain; version=0.0.4; charset=utf-8")
+        }
+        on(.post, "/v1/log") { request, reply throws(SandboxError) in
+            let word = request.text.filter { !$0.isWhitespace }
+            guard let level = Log.Level(name: word) else {
+                throw SandboxError(.invalidArgument, "unknown log level '\(word)'", hint: "trace, debug, info, warning, error, none")
+            }
+            Log.level = level
+            reply.succeed()
+        }
+    }
+}
