@@ -1,5 +1,6 @@
 public import Diagnostics
 internal import Host
+internal import LinuxABI
 
 extension CommonOptions {
     /// The control server that these options ask for. Call before confinement when `controlPath` is used: it binds a socket.
