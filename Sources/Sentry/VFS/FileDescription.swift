@@ -32,6 +32,8 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
     open var isPathOnly: Bool { false }
     /// The open still waits for its other side (a FIFO): the opener waits for `readiness` until this is false.
     open var isOpenPending: Bool { false }
+    /// A blocking write(2) goes on until everything is written (pipes, streams, terminals), not only until something is.
+    open var writesCompletely: Bool { false }
     public var isNonblocking: Bool { flags.contains(.O_NONBLOCK) }
     public var inode: Inode? { path.dentry.inode }
 

@@ -11,6 +11,10 @@ open class FileSystem: @unchecked Sendable {  // Subclasses keep their state beh
         self.typeName = typeName
         self.device = device
     }
+    /// A device number (major 0) for a new file system without a device.
+    public static func makeDevice() -> UInt64 { DeviceNumber.make(major: 0, minor: lastMinor.add(1, ordering: .relaxed).newValue) }
+    private static let lastMinor = Atomic<UInt32>(40)
+
     /// The root directory (or the single file of a file mount).
     open var root: Inode { get throws(Errno) { throw .ENODEV } }
     open func statistics(_ context: any FileContext) throws(Errno) -> FileSystemStatistics { throw .ENOSYS }

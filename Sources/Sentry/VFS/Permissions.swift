@@ -22,3 +22,25 @@ public enum Permissions {
         throw .EACCES
     }
 }
+
+extension Permissions {
+    /// Owner, group and mode of a file made in a directory with these attributes: a set-group-ID directory gives its group, and directories in it
+    /// inherit the bit (inode(7)).
+    public static func ofNewFile(in directory: FileAttributes, mode: UInt32, isDirectory: Bool, _ credentials: Credentials) -> (
+        user: UInt32, group: UInt32, permissions: UInt32
+    ) {
+        var permissions = mode & 0o7777
+        var group = credentials.group.fileSystem
+        if directory.mode & FileMode.S_ISGID != 0 {
+            group = directory.group
+            if isDirectory {
+                permissions |= FileMode.S_ISGID
+            } else if permissions & (FileMode.S_ISGID | FileMode.S_IXGRP) == FileMode.S_ISGID | FileMode.S_IXGRP,
+                !credentials.isMember(ofGroup: group), !credentials.has(.CAP_FSETID)
+            {
+                permissions &= ~FileMode.S_ISGID
+            }
+        }
+        return (credentials.user.fileSystem, group, permissions)
+    }
+}

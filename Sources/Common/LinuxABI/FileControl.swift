@@ -1,0 +1,55 @@
+/// Seals of fcntl(2) F_ADD_SEALS (linux/fcntl.h).
+public enum SealFlags {
+    /// No further seals.
+    @inlinable public static var F_SEAL_SEAL: UInt32 { 0x1 }
+    /// The size cannot shrink.
+    @inlinable public static var F_SEAL_SHRINK: UInt32 { 0x2 }
+    /// The size cannot grow.
+    @inlinable public static var F_SEAL_GROW: UInt32 { 0x4 }
+    /// The contents cannot change.
+    @inlinable public static var F_SEAL_WRITE: UInt32 { 0x8 }
+    /// No new writes, while existing writable mappings stay.
+    @inlinable public static var F_SEAL_FUTURE_WRITE: UInt32 { 0x10 }
+    /// Execute permission cannot change.
+    @inlinable public static var F_SEAL_EXEC: UInt32 { 0x20 }
+}
+
+/// Commands of fcntl(2).
+public enum FcntlCommand {
+    @inlinable public static var F_DUPFD: Int32 { 0 }
+    @inlinable public static var F_GETFD: Int32 { 1 }
+    @inlinable public static var F_SETFD: Int32 { 2 }
+    @inlinable public static var F_GETFL: Int32 { 3 }
+    @inlinable public static var F_SETFL: Int32 { 4 }
+    @inlinable public static var F_GETLK: Int32 { 5 }
+    @inlinable public static var F_SETLK: Int32 { 6 }
+    @inlinable public static var F_SETLKW: Int32 { 7 }
+    @inlinable public static var F_SETOWN: Int32 { 8 }
+    @inlinable public static var F_GETOWN: Int32 { 9 }
+    @inlinable public static var F_SETSIG: Int32 { 10 }
+    @inlinable public static var F_GETSIG: Int32 { 11 }
+    @inlinable public static var F_SETOWN_EX: Int32 { 15 }
+    @inlinable public static var F_GETOWN_EX: Int32 { 16 }
+    @inlinable public static var F_OFD_GETLK: Int32 { 36 }
+    @inlinable public static var F_OFD_SETLK: Int32 { 37 }
+    @inlinable public static var F_OFD_SETLKW: Int32 { 38 }
+    @inlinable public static var F_SETLEASE: Int32 { 1024 }
+    @inlinable public static var F_GETLEASE: Int32 { 1025 }
+    @inlinable public static var F_NOTIFY: Int32 { 1026 }
+    @inlinable public static var F_DUPFD_QUERY: Int32 { 1027 }
+    @inlinable public static var F_DUPFD_CLOEXEC: Int32 { 1030 }
+    @inlinable public static var F_SETPIPE_SZ: Int32 { 1031 }
+    @inlinable public static var F_GETPIPE_SZ: Int32 { 1032 }
+    @inlinable public static var F_ADD_SEALS: Int32 { 1033 }
+    @inlinable public static var F_GET_SEALS: Int32 { 1034 }
+    @inlinable public static var F_GET_RW_HINT: Int32 { 1035 }
+    @inlinable public static var F_SET_RW_HINT: Int32 { 1036 }
+    @inlinable public static var F_GET_FILE_RW_HINT: Int32 { 1037 }
+    @inlinable public static var F_SET_FILE_RW_HINT: Int32 { 1038 }
+    /// F_GETFD, F_SETFD.
+    @inlinable public static var FD_CLOEXEC: Int32 { 1 }
+    /// F_SETOWN_EX: the kinds of owner.
+    @inlinable public static var F_OWNER_TID: Int32 { 0 }
+    @inlinable public static var F_OWNER_PID: Int32 { 1 }
+    @inlinable public static var F_OWNER_PGRP: Int32 { 2 }
+}
