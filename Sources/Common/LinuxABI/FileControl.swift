@@ -53,3 +53,25 @@ public enum FcntlCommand {
     @inlinable public static var F_OWNER_PID: Int32 { 1 }
     @inlinable public static var F_OWNER_PGRP: Int32 { 2 }
 }
+
+/// Requests of ioctl(2) that concern any descriptor or file (asm-generic/ioctls.h, linux/fs.h).
+public enum IoctlRequest {
+    /// Bytes that can be read: an int.
+    @inlinable public static var FIONREAD: UInt32 { 0x541b }
+    /// Sets or clears O_NONBLOCK by an int.
+    @inlinable public static var FIONBIO: UInt32 { 0x5421 }
+    /// Clears close-on-exec.
+    @inlinable public static var FIONCLEX: UInt32 { 0x5450 }
+    /// Sets close-on-exec.
+    @inlinable public static var FIOCLEX: UInt32 { 0x5451 }
+    /// Sets or clears O_ASYNC by an int.
+    @inlinable public static var FIOASYNC: UInt32 { 0x5452 }
+    /// The size of a regular file or directory: a 64-bit number.
+    @inlinable public static var FIOQSIZE: UInt32 { 0x5460 }
+    /// Makes a file share another's data.
+    @inlinable public static var FICLONE: UInt32 { 0x4004_9409 }
+    @inlinable public static var FICLONERANGE: UInt32 { 0x4020_940d }
+    /// Inode flags (chattr(1)).
+    @inlinable public static var FS_IOC_GETFLAGS: UInt32 { 0x8008_6601 }
+    @inlinable public static var FS_IOC_SETFLAGS: UInt32 { 0x4008_6602 }
+}

@@ -118,7 +118,8 @@ public final class FileLocks: Sendable {
     private static func insert(_ records: inout [RecordLock], _ lock: RecordLock) {
         var merged = lock
         records.removeAll { record in
-            guard record.owner == merged.owner, record.isExclusive == merged.isExclusive, record.start <= merged.end, merged.start <= record.end
+            guard record.owner == merged.owner, record.isExclusive == merged.isExclusive, record.start <= merged.end,
+                merged.start <= record.end
             else { return false }
             merged.start = min(merged.start, record.start)
             merged.end = max(merged.end, record.end)

@@ -97,7 +97,7 @@ public final class Pipe: Sendable {
                 let length = min(take - done, state.ring.count - start)
                 let copied: Int
                 do throws(Errno) {
-                    copied = try buffer.copyOut(state.ring.span._mutatingExtracting(start..<(start + length)))
+                    copied = try buffer.copyOut(state.ring.span.extracting(start..<(start + length)))
                 } catch {
                     if done > 0 { break }
                     throw error
@@ -249,7 +249,8 @@ public final class Pipe: Sendable {
     /// Whether another side that came after `generations` was noted, or is here now.
     func hasMet(reads: Bool, since generations: (readers: Int, writers: Int)) -> Bool {
         state.withLock { state in
-            reads ? state.writers > 0 || state.writerGeneration != generations.writers
+            reads
+                ? state.writers > 0 || state.writerGeneration != generations.writers
                 : state.readers > 0 || state.readerGeneration != generations.readers
         }
     }

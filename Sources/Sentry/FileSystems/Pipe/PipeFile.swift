@@ -27,7 +27,8 @@ public final class PipeFile: FileDescription, @unchecked Sendable {
     public static func makePair(flags: OpenFlags, _ context: any FileContext) -> (reader: PipeFile, writer: PipeFile) {
         let fileSystem = AnonymousFileSystem.pipes
         let inode = AnonymousInode(
-            fileSystem, mode: FileMode.S_IFIFO | 0o600, user: context.credentials.user.fileSystem, group: context.credentials.group.fileSystem)
+            fileSystem, mode: FileMode.S_IFIFO | 0o600, user: context.credentials.user.fileSystem,
+            group: context.credentials.group.fileSystem)
         let pipe = Pipe()
         inode.fifo.withLock { $0 = pipe }
         let path = fileSystem.place(of: inode, name: Array("pipe:[\(inode.number)]".utf8))

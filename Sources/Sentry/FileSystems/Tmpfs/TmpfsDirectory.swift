@@ -228,7 +228,9 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
                 if let entry = entries.slots[slot] {
                     let inode = entry.inode
                     let number = inode.metadata.withLock { $0.attributes.inode }
-                    guard emit(DirectoryEntry(name: entry.name, inode: number, type: inode.type, nextOffset: Int64(slot) + 3)) else { break }
+                    guard emit(DirectoryEntry(name: entry.name, inode: number, type: inode.type, nextOffset: Int64(slot) + 3)) else {
+                        break
+                    }
                 }
                 slot += 1
             }

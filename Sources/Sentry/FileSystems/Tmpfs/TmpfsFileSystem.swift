@@ -90,7 +90,8 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
             rootStorage.withLock { storage in
                 if let storage { return storage }
                 let root = TmpfsDirectory(
-                    self, parent: nil, attributes: makeAttributes(.directory, permissions: options.mode, user: options.user, group: options.group))
+                    self, parent: nil,
+                    attributes: makeAttributes(.directory, permissions: options.mode, user: options.user, group: options.group))
                 _ = inodesUsed.add(1, ordering: .relaxed)
                 storage = root
                 return root

@@ -127,7 +127,8 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
                 guard position < data.size else { return (nil, 0) }
                 let (memory, pages) = data.pages.find(position / pageSize)
                 let inPage = position % pageSize
-                let length = min(pages.multipliedReportingOverflow(by: pageSize).overflow ? .max : pages * pageSize - inPage, data.size - position)
+                let length = min(
+                    pages.multipliedReportingOverflow(by: pageSize).overflow ? .max : pages * pageSize - inPage, data.size - position)
                 return (memory.map { $0 + inPage }, Int(min(length, UInt64(buffer.remaining))))
             }
             if count == 0 { break }
@@ -433,7 +434,8 @@ final class TmpfsFile: FileDescription, @unchecked Sendable {
         try file.read(at: offset, into: &buffer)
     }
 
-    override func write(at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext) throws(Errno) -> Int {
+    override func write(at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext) throws(Errno) -> Int
+    {
         try file.write(at: &offset, from: &buffer, append: append, context)
     }
 
