@@ -98,12 +98,17 @@ public enum DescriptorRole: UInt8, WireEnumeration {
     case console = 1
     /// The Sentry's end of the file-protocol socket of this container's Gofer.
     case gofer = 2
-    /// The memory file of the container (memfd with the size of its limit).
+    /// The memory file of the container: a hole in a tmpfs of its own, whose `size=` is the container's limit.
     case memory = 3
     /// A file that holds a writable layer; `number` is the mount index, UInt32.max for the root.
     case overlay = 4
     /// Where the Sentry writes the OCI `seccomp` listener or other notifications; reserved.
     case notification = 5
+    /// A file in the state directory: the Sentry writes the `ExitReport` of the container's first process there (wire codec, from offset 0)
+    /// before it exits, so that the reason outlives all processes.
+    case exitReport = 6
+    /// The root directory of the tmpfs that holds `memory` (O_PATH): the Sentry only keeps it open; `update` resizes the file system by it.
+    case memoryFileSystem = 7
 }
 
 /// One descriptor of a request. The list is in the order in which they were sent.

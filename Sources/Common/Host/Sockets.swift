@@ -5,6 +5,11 @@ public import LinuxABI
 @frozen public struct DescriptorPair: ~Copyable, Sendable {
     public var first: OwnedDescriptor
     public var second: OwnedDescriptor
+
+    /// Gives both up; the caller must close them.
+    public consuming func release() -> (Int32, Int32) { (first.release(), second.release()) }
+    /// The first end; the second is closed.
+    public consuming func takeFirst() -> OwnedDescriptor { first }
 }
 
 /// Unix sockets with descriptor passing.

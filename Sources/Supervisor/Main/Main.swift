@@ -1,3 +1,5 @@
+internal import SupervisorCommandLine
+
 @main struct Main {
-    static func main() {}
+    static func main() { Nestbox.runThisProcess() }
 }

@@ -112,7 +112,7 @@ public struct ProcessSpec: Sendable, Equatable {
 }
 
 extension ProcessSpec.User {
-    init(reading fields: FieldReader) throws(ConfigurationError) {
+    public init(reading fields: FieldReader) throws(ConfigurationError) {
         userID = try fields.integer("uid") ?? 0
         groupID = try fields.integer("gid") ?? 0
         umask = try fields.integer("umask")
@@ -121,7 +121,7 @@ extension ProcessSpec.User {
 }
 
 extension ProcessSpec.Capabilities {
-    init(reading fields: FieldReader) throws(ConfigurationError) {
+    public init(reading fields: FieldReader) throws(ConfigurationError) {
         bounding = try fields.strings("bounding", maximum: 256, bytes: 64)
         effective = try fields.strings("effective", maximum: 256, bytes: 64)
         inheritable = try fields.strings("inheritable", maximum: 256, bytes: 64)
@@ -141,7 +141,7 @@ extension ProcessSpec.ResourceLimit {
     /// The number of the limit in getrlimit(2).
     public var number: Int32? { Self.names.firstIndex(of: type).map { Int32($0) } }
 
-    init(reading fields: FieldReader) throws(ConfigurationError) {
+    public init(reading fields: FieldReader) throws(ConfigurationError) {
         type = try fields.string("type", maximum: 64) ?? ""
         soft = try fields.integer("soft") ?? 0
         hard = try fields.integer("hard") ?? 0

@@ -19,6 +19,8 @@ public struct RuntimeSpec: Sendable, Equatable {
     public var hooks: HooksSpec
     public var annotations: [String: String]
     public var linux: LinuxSpec
+    /// `linux.seccomp` as it was written, to be kept for `exec`.
+    public var seccompDocument: JSON?
 
     /// A configuration made by hand, as `nestbox do` needs one.
     public init(process: ProcessSpec, root: Root) {
@@ -63,6 +65,7 @@ public struct RuntimeSpec: Sendable, Equatable {
         hooks = try fields.object("hooks", HooksSpec.init(reading:)) ?? HooksSpec()
         annotations = try fields.dictionary("annotations", maximum: 4096)
         linux = try fields.object("linux", LinuxSpec.init(reading:)) ?? LinuxSpec()
+        seccompDocument = fields.value("linux")?["seccomp"].flatMap { $0 == .null ? nil : $0 }
         try validate()
     }
 

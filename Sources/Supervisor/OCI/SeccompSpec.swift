@@ -42,7 +42,7 @@ public struct SeccompSpec: Sendable, Equatable {
     public var flags: [String] = []
     public var rules: [Rule] = []
 
-    init(reading fields: FieldReader) throws(ConfigurationError) {
+    public init(reading fields: FieldReader) throws(ConfigurationError) {
         defaultAction = try Self.action(fields, "defaultAction")
         defaultErrno = try fields.integer("defaultErrnoRet")
         architectures = try fields.strings("architectures", maximum: 64, bytes: 64)

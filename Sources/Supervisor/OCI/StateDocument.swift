@@ -1,5 +1,5 @@
 /// The status of a container in the words of the runtime specification, plus `paused` as runc has it.
-public enum ContainerStatus: String, Sendable, CaseIterable {
+public enum LifecycleStatus: String, Sendable, CaseIterable {
     case creating, created, running, paused, stopped
 }
 
@@ -8,7 +8,7 @@ public enum ContainerStatus: String, Sendable, CaseIterable {
 public struct StateDocument: Sendable, Equatable {
     public var version = RuntimeSpec.implementedVersion
     public var identifier: String
-    public var status: ContainerStatus
+    public var status: LifecycleStatus
     /// The host process that carries the container; 0 when it has stopped.
     public var processID: Int32
     public var bundle: String
@@ -20,7 +20,7 @@ public struct StateDocument: Sendable, Equatable {
     /// Why and how a stopped container ended; nil leaves it out.
     public var exit: (reason: String, status: Int32)?
 
-    public init(identifier: String, status: ContainerStatus, processID: Int32, bundle: String, annotations: [String: String]) {
+    public init(identifier: String, status: LifecycleStatus, processID: Int32, bundle: String, annotations: [String: String]) {
         self.identifier = identifier
         self.status = status
         self.processID = processID

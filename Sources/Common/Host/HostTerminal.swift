@@ -1,0 +1,90 @@
+public import LinuxABI
+
+/// Columns and rows of a terminal (struct winsize).
+public struct TerminalSize: Hashable, Sendable {
+    public var rows: UInt16
+    public var columns: UInt16
+    public init(rows: UInt16, columns: UInt16) {
+        self.rows = rows
+        self.columns = columns
+    }
+}
+
+/// The settings of a terminal (struct termios of the kernel, 36 bytes), kept to be put back.
+public struct TerminalSettings: Sendable {
+    fileprivate var bytes: [UInt8]
+
+    /// Like cfmakeraw(3): every byte passes as it is, nothing is echoed, no key makes a signal.
+    public var raw: TerminalSettings {
+        func word(_ offset: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) } }
+        var result = self
+        func set(_ offset: Int, _ value: UInt32) { for i in 0..<4 { result.bytes[offset + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) } }
+        // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON; OPOST; CSIZE PARENB; ECHO ECHONL ICANON ISIG IEXTEN
+        set(0, word(0) & ~0o2753)
+        set(4, word(4) & ~1)
+        set(8, word(8) & ~0o460 | 0o60)
+        set(12, word(12) & ~0o100113)
+        // VMIN 1, VTIME 0
+        result.bytes[17 + 6] = 1
+        result.bytes[17 + 5] = 0
+        return result
+    }
+}
+
+/// Pseudoterminals and terminal settings of the host (ioctl_tty(2)).
+extension HostCall {
+    /// A new pseudoterminal: `first` is the master, `second` the slave. Neither becomes the controlling terminal.
+    public static func openTerminalPair() throws(Errno) -> DescriptorPair {
+        let flags = OpenFlag.O_RDWR | OpenFlag.O_NOCTTY
+        let master = try open(Array("/dev/ptmx".utf8), flags: flags)
+        var unlock: [Int32] = [0]
+        // SAFETY: TIOCSPTLCK reads one int.
+        try unsafe unlock.withUnsafeMutableBufferPointer { p throws(Errno) in
+            _ = try retrying { raw(.ioctl, Int(master.rawValue), 0x4004_5431, Int(bitPattern: p.baseAddress)) }
+        }
+        // TIOCGPTPEER opens the slave without a path, so it works in any mount namespace.
+        let slave = try retrying { raw(.ioctl, Int(master.rawValue), 0x5441, Int(flags | OpenFlag.O_CLOEXEC)) }
+        return DescriptorPair(first: master, second: OwnedDescriptor(adopting: Int32(slave)))
+    }
+
+    /// True when the descriptor is a terminal.
+    public static func isTerminal(_ descriptor: Int32) -> Bool { (try? terminalSettings(descriptor)) != nil }
+
+    /// TIOCGWINSZ.
+    public static func terminalSize(_ descriptor: Int32) throws(Errno) -> TerminalSize {
+        var words: [UInt16] = [0, 0, 0, 0]
+        // SAFETY: struct winsize is four unsigned shorts.
+        try unsafe words.withUnsafeMutableBufferPointer { p throws(Errno) in
+            _ = try retrying { raw(.ioctl, Int(descriptor), 0x5413, Int(bitPattern: p.baseAddress)) }
+        }
+        return TerminalSize(rows: words[0], columns: words[1])
+    }
+
+    /// TIOCSWINSZ; the foreground process group of the terminal gets SIGWINCH when the size changes.
+    public static func setTerminalSize(_ descriptor: Int32, _ size: TerminalSize) throws(Errno) {
+        var words: [UInt16] = [size.rows, size.columns, 0, 0]
+        // SAFETY: struct winsize is four unsigned shorts.
+        try unsafe words.withUnsafeMutableBufferPointer { p throws(Errno) in
+            _ = try retrying { raw(.ioctl, Int(descriptor), 0x5414, Int(bitPattern: p.baseAddress)) }
+        }
+    }
+
+    /// TCGETS.
+    public static func terminalSettings(_ descriptor: Int32) throws(Errno) -> TerminalSettings {
+        var settings = TerminalSettings(bytes: [UInt8](repeating: 0, count: 36))
+        // SAFETY: the kernel's struct termios has 36 bytes.
+        try unsafe settings.bytes.withUnsafeMutableBufferPointer { p throws(Errno) in
+            _ = try retrying { raw(.ioctl, Int(descriptor), 0x5401, Int(bitPattern: p.baseAddress)) }
+        }
+        return settings
+    }
+
+    /// TCSETSW: after what is queued for output has gone.
+    public static func setTerminalSettings(_ descriptor: Int32, _ settings: TerminalSettings) throws(Errno) {
+        // SAFETY: the kernel's struct termios has 36 bytes, and a value of the type always has as many.
+        try unsafe settings.bytes.withUnsafeBufferPointer { p throws(Errno) in
+            let address = Int(bitPattern: p.baseAddress)
+            _ = try retrying { raw(.ioctl, Int(descriptor), 0x5403, address) }
+        }
+    }
+}

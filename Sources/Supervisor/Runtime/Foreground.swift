@@ -1,0 +1,66 @@
+internal import Control
+internal import Diagnostics
+internal import Host
+internal import LinuxABI
+
+/// Stands between the caller's terminal and a guest process: passes signals on until the process has ended.
+///
+/// Make it before anything else is made, so that a Ctrl-C cannot leave a half-made container behind.
+struct Foreground: ~Copyable {
+    private let signals: SignalDescriptor
+
+    /// What a person or an engine may send. SIGKILL and SIGSTOP cannot be caught; SIGCHLD, SIGPIPE and the faults are this process's own.
+    private static let forwarded: [Int32] = [1, 2, 3, 10, 12, 14, 15, 16, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30] + Array(34...64)
+    private static let SIGWINCH: Int32 = 28
+    /// What a terminal sends to its foreground process group.
+    private static let fromTerminal: Set<Int32> = [1, 2, 3, 18, 20, 28]
+
+    init() throws(SandboxError) {
+        signals = try hostCall("watch for signals") { () throws(Errno) in try SignalDescriptor(Self.forwarded) }
+        // A reader of our output that has gone must not end us before the guest has: SIGPIPE stays as it is, output is the guest's own.
+    }
+
+    /// Whether a signal that would have ended this process is waiting (while a container is made).
+    var isInterrupted: Bool { ((try? HostCall.waitReadable([signals.descriptor.rawValue], milliseconds: 0)) ?? nil) != nil }
+
+    /// Waits until `finished` (readable: a pidfd, or a connection) has something, passing signals to the guest process meanwhile.
+    borrowing func wait(for finished: Int32, container: String, pid: Int32, terminal: Int32?, client: ControlClient) {
+        while true {
+            guard let ready = try? HostCall.pollReadable([signals.descriptor.rawValue, finished]) else { return }
+            if ready[1] { return }
+            guard ready[0], let signal = try? signals.next() else { continue }
+            do throws(SandboxError) {
+                if signal == Self.SIGWINCH {
+                    guard let terminal, let size = try? HostCall.terminalSize(terminal) else { continue }
+                    var request = ResizeRequest()
+                    request.container = container
+                    request.pid = pid
+                    request.width = size.columns
+                    request.height = size.rows
+                    try client.call("/v1/resize", request, timeout: 2_000_000_000)
+                } else {
+                    let target: SignalRequest.Target = terminal != nil && Self.fromTerminal.contains(signal) ? .foreground : .process
+                    try client.call(
+                        "/v1/signal", SignalRequest(container: container, pid: pid, target: target, signal: UInt32(signal)), timeout: 2_000_000_000)
+                }
+            } catch {
+                Log.debug("signal \(signal) was not passed on: \(error)")
+            }
+        }
+    }
+}
+
+/// Puts the caller's terminal back as it was, whatever the guest has done to it.
+struct TerminalGuard: ~Copyable {
+    private let descriptor: Int32?
+    private let settings: TerminalSettings?
+
+    init(_ descriptor: Int32?) {
+        self.descriptor = descriptor
+        settings = descriptor.flatMap { try? HostCall.terminalSettings($0) }
+    }
+
+    deinit {
+        if let descriptor, let settings { try? HostCall.setTerminalSettings(descriptor, settings) }
+    }
+}

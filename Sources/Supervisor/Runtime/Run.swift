@@ -1,0 +1,65 @@
+internal import Control
+public import Diagnostics
+internal import Host
+internal import LinuxABI
+public import SupervisorOCI
+
+extension ContainerRuntime {
+    /// `run`: create, start, wait, delete. The result is the program's status.
+    public func run(_ request: CreateRequestOptions, detach: Bool, keep: Bool) throws(SandboxError) -> Int32 {
+        try requireRoot()
+        var plan = try plan(request)
+        try chooseTerminal(&plan, detached: detach)
+        if detach {
+            let record = try make(plan)
+            do throws(SandboxError) {
+                try start(record.identifier)
+            } catch {
+                try? delete(record.identifier, force: true)
+                throw error
+            }
+            return 0
+        }
+        return try runInForeground(plan, keep: keep)
+    }
+
+    /// Makes, starts and waits, with this process's terminal and signals passed on.
+    func runInForeground(_ plan: CreationPlan, keep: Bool) throws(SandboxError) -> Int32 {
+        let foreground = try Foreground()
+        let terminal = plan.terminal == .own ? (Int32(0)...2).first { HostCall.isTerminal($0) } : nil
+        let settings = TerminalGuard(terminal)
+        defer { _ = settings }
+        let record = try make(plan)
+        let status: Int32
+        do throws(SandboxError) {
+            if foreground.isInterrupted { throw SandboxError(.unavailable, "interrupted by a signal") }
+            let client = try ComponentClient(directory: store.directory(record.identifier), .sentry).client
+            let process = try hostCall("watch the sentry") { () throws(Errno) in try HostCall.openProcess(record.sentry.processID) }
+            try start(record.identifier)
+            foreground.wait(for: process.rawValue, container: record.identifier, pid: 0, terminal: terminal, client: client)
+            let ended = try hostCall("wait for the sentry") { () throws(Errno) in try HostCall.waitForChild(record.sentry.processID) }
+            status = conclude(record, ended)
+        } catch {
+            try? delete(record.identifier, force: true)
+            throw error
+        }
+        if !keep { try delete(record.identifier, force: true) }
+        return status
+    }
+
+    /// The program's status. When the sandbox itself broke, says so.
+    private func conclude(_ record: ContainerRecord, _ ended: ChildStatus) -> Int32 {
+        var exit = ExitRecord.read(record, store: store)
+        if exit.reason == .sentryDied { exit.reason = ended.exitCode == nil ? ExitRecord.reason(for: ended) : .exited }
+        switch exit.reason {
+        case .exited, .signaled, .killRequested: break
+        default:
+            Log.error("container \(record.identifier): \(exit.summary.reason)")
+            if settings.logPath == nil, settings.logLevel > .debug, let text = HostFile.text(store.directory(record.identifier) + "/log"), !text.isEmpty {
+                let tail = text.split(separator: "\n").suffix(20).joined(separator: "\n") + "\n"
+                _ = try? HostCall.writeAll(2, Array(tail.utf8).span)
+            }
+        }
+        return ended.shellStatus
+    }
+}
