@@ -18,7 +18,9 @@ public struct TerminalSettings: Sendable {
     public var raw: TerminalSettings {
         func word(_ offset: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) } }
         var result = self
-        func set(_ offset: Int, _ value: UInt32) { for i in 0..<4 { result.bytes[offset + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) } }
+        func set(_ offset: Int, _ value: UInt32) {
+            for i in 0..<4 { result.bytes[offset + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) }
+        }
         // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON; OPOST; CSIZE PARENB; ECHO ECHONL ICANON ISIG IEXTEN
         set(0, word(0) & ~0o2753)
         set(4, word(4) & ~1)

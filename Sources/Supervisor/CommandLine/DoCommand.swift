@@ -21,11 +21,14 @@ struct DoCommand: Verb {
 
     @ParentCommand var nestbox: Nestbox
     @Option(help: ArgumentHelp("Use this directory in place of the machine's own root.", valueName: "dir")) var rootfs: String?
-    @Option(parsing: .singleValue, help: ArgumentHelp("Show a directory or file of the machine, writable unless :ro (repeat).", valueName: "src:dst[:ro]"))
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("Show a directory or file of the machine, writable unless :ro (repeat).", valueName: "src:dst[:ro]"))
     var bind: [String] = []
     @Flag(help: "Write to the root directory itself, not to memory (only with --rootfs).") var writable = false
     @Option(help: ArgumentHelp("Working directory.", valueName: "dir")) var cwd: String?
-    @Option(parsing: .singleValue, help: ArgumentHelp("Set an environment variable (repeat).", valueName: "name=value")) var env: [String] = []
+    @Option(parsing: .singleValue, help: ArgumentHelp("Set an environment variable (repeat).", valueName: "name=value")) var env: [String] =
+        []
     @Option(help: ArgumentHelp("Memory limit: bytes, or with K, M, G.", valueName: "size")) var memory: String?
     @Option(name: .shortAndLong, help: ArgumentHelp("Numeric user, and group.", valueName: "uid[:gid]")) var user: String?
     @Option(help: .hidden) var hostname = "nestbox"
@@ -92,7 +95,8 @@ enum ByteSize {
             factor = unit
             digits.removeLast()
         }
-        if let number = UInt64(digits), number > 0, case let (product, overflow) = number.multipliedReportingOverflow(by: factor), !overflow {
+        if let number = UInt64(digits), number > 0, case let (product, overflow) = number.multipliedReportingOverflow(by: factor), !overflow
+        {
             return product
         }
         throw SandboxError(.invalidArgument, "\"\(text)\" is no size", hint: "bytes, or a number with K, M or G, such as 512M")

@@ -24,12 +24,16 @@ struct ExecCommand: Verb {
     var process: String?
     @Flag(name: .shortAndLong, help: "Give the program a terminal.") var tty = false
     @Option(help: ArgumentHelp("Working directory in the container.", valueName: "dir")) var cwd: String?
-    @Option(name: .shortAndLong, parsing: .singleValue, help: ArgumentHelp("Set an environment variable (repeat).", valueName: "name=value"))
+    @Option(
+        name: .shortAndLong, parsing: .singleValue, help: ArgumentHelp("Set an environment variable (repeat).", valueName: "name=value"))
     var env: [String] = []
     @Option(name: .shortAndLong, help: ArgumentHelp("Numeric user, and group.", valueName: "uid[:gid]")) var user: String?
-    @Option(name: [.customShort("g"), .customLong("additional-gids")], parsing: .singleValue, help: ArgumentHelp("Another group (repeat).", valueName: "gid"))
+    @Option(
+        name: [.customShort("g"), .customLong("additional-gids")], parsing: .singleValue,
+        help: ArgumentHelp("Another group (repeat).", valueName: "gid"))
     var additionalGroups: [UInt32] = []
-    @Option(name: .shortAndLong, parsing: .singleValue, help: ArgumentHelp("Add a capability (repeat).", valueName: "name")) var cap: [String] = []
+    @Option(name: .shortAndLong, parsing: .singleValue, help: ArgumentHelp("Add a capability (repeat).", valueName: "name")) var cap:
+        [String] = []
     @Flag(name: .customLong("no-new-privs"), help: "The program cannot gain privileges.") var noNewPrivileges = false
     @Flag(name: .shortAndLong, help: "Do not wait; a small process stays that ends with the program's status.") var detach = false
     @Option(name: .customLong("pid-file"), help: ArgumentHelp("File to write the process id to.", valueName: "path")) var pidFile: String?
@@ -80,7 +84,8 @@ enum UserText {
     static func parse(_ text: String) throws(SandboxError) -> (userID: UInt32, groupID: UInt32?) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard let first = parts.first, let userID = UInt32(first) else {
-            throw SandboxError(.invalidArgument, "--user \"\(text)\": expected a numeric user id", hint: "uid or uid:gid, as id -u prints them")
+            throw SandboxError(
+                .invalidArgument, "--user \"\(text)\": expected a numeric user id", hint: "uid or uid:gid, as id -u prints them")
         }
         if parts.count == 1 { return (userID, nil) }
         guard let groupID = UInt32(parts[1]) else {

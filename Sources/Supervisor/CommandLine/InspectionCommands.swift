@@ -23,7 +23,9 @@ struct ListCommand: Verb {
         } else {
             var rows = [["ID", "PID", "STATUS", "BUNDLE", "CREATED"]]
             for container in containers {
-                rows.append([container.identifier, String(container.processID), container.status.rawValue, container.bundle, container.created])
+                rows.append([
+                    container.identifier, String(container.processID), container.status.rawValue, container.bundle, container.created,
+                ])
             }
             HostEnvironment.print(TextTable.render(rows))
         }

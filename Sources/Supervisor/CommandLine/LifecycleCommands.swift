@@ -6,10 +6,14 @@ internal import SupervisorRuntime
 
 /// Options of `create` and `run`.
 struct CreationOptions: ParsableArguments {
-    @Option(name: [.customShort("b"), .long], help: ArgumentHelp("Directory with config.json. Default: the working directory.", valueName: "dir"))
+    @Option(
+        name: [.customShort("b"), .long],
+        help: ArgumentHelp("Directory with config.json. Default: the working directory.", valueName: "dir"))
     var bundle: String?
 
-    @Option(name: .customLong("console-socket"), help: ArgumentHelp("Unix socket that gets the master of the container's terminal.", valueName: "path"))
+    @Option(
+        name: .customLong("console-socket"),
+        help: ArgumentHelp("Unix socket that gets the master of the container's terminal.", valueName: "path"))
     var consoleSocket: String?
 
     @Option(name: .customLong("pid-file"), help: ArgumentHelp("File to write the container's process id to.", valueName: "path"))

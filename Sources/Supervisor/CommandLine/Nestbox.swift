@@ -32,7 +32,8 @@ public struct Nestbox: ParsableCommand {
             """,
         version: "nestbox version \(ProtocolVersion.release)\nspec: \(RuntimeSpec.implementedVersion)",
         subcommands: [
-            CreateCommand.self, StartCommand.self, RunCommand.self, ExecCommand.self, StateCommand.self, KillCommand.self, DeleteCommand.self,
+            CreateCommand.self, StartCommand.self, RunCommand.self, ExecCommand.self, StateCommand.self, KillCommand.self,
+            DeleteCommand.self,
             PauseCommand.self, ResumeCommand.self, UpdateCommand.self, ListCommand.self, PsCommand.self, WaitCommand.self, SpecCommand.self,
             DoCommand.self, FeaturesCommand.self, EventsCommand.self, DebugCommand.self, ExecCarrierCommand.self,
         ])
@@ -74,13 +75,18 @@ public struct Nestbox: ParsableCommand {
 
     public func validate() throws {
         if Log.Format(name: logFormat) == nil { throw ValidationError("--log-format \"\(logFormat)\": expected text or json") }
-        if !["ptrace", "systrap", "kvm"].contains(platform) { throw ValidationError("--platform \"\(platform)\": expected ptrace, systrap or kvm") }
+        if !["ptrace", "systrap", "kvm"].contains(platform) {
+            throw ValidationError("--platform \"\(platform)\": expected ptrace, systrap or kvm")
+        }
         if network != "none" {
             throw ValidationError("--network \"\(network)\" is not available yet: only none is, which gives Unix sockets and no interface")
         }
-        if ConfinementMode(rawValue: confinement) == nil { throw ValidationError("--confinement \"\(confinement)\": expected full, trap or none") }
+        if ConfinementMode(rawValue: confinement) == nil {
+            throw ValidationError("--confinement \"\(confinement)\": expected full, trap or none")
+        }
         if systemdCgroup {
-            throw ValidationError("--systemd-cgroup is not served: nestbox writes cgroups itself (set the engine's cgroup manager to cgroupfs)")
+            throw ValidationError(
+                "--systemd-cgroup is not served: nestbox writes cgroups itself (set the engine's cgroup manager to cgroupfs)")
         }
         if let rootless, rootless != "false", rootless != "auto" {
             throw ValidationError("--rootless \"\(rootless)\" is not served: nestbox needs root for now")
@@ -92,7 +98,9 @@ public struct Nestbox: ParsableCommand {
     /// What the runtime must know of these options.
     var settings: RuntimeSettings {
         var settings = RuntimeSettings(
-            store: StateStore(root: root.map { HostEnvironment.absolute($0) } ?? StateStore.defaultRoot(userID: HostEnvironment.userID, environment: HostEnvironment.variables)))
+            store: StateStore(
+                root: root.map { HostEnvironment.absolute($0) }
+                    ?? StateStore.defaultRoot(userID: HostEnvironment.userID, environment: HostEnvironment.variables)))
         settings.logPath = log.map { HostEnvironment.absolute($0) }
         settings.logFormat = Log.Format(name: logFormat) ?? .text
         settings.logLevel = debug ? .debug : .warning

@@ -20,10 +20,13 @@ struct UpdateCommand: Verb {
     @Option(parsing: .unconditional, help: ArgumentHelp("Memory, bytes; -1 for no limit.", valueName: "n")) var memory: Int64?
     @Option(name: .customLong("memory-reservation"), parsing: .unconditional, help: ArgumentHelp("Soft limit, bytes.", valueName: "n"))
     var memoryReservation: Int64?
-    @Option(name: .customLong("memory-swap"), parsing: .unconditional, help: ArgumentHelp("Memory and swap together, bytes.", valueName: "n"))
+    @Option(
+        name: .customLong("memory-swap"), parsing: .unconditional, help: ArgumentHelp("Memory and swap together, bytes.", valueName: "n"))
     var memorySwap: Int64?
     @Option(name: .customLong("cpu-shares"), help: ArgumentHelp("Relative CPU weight, 2 to 262144.", valueName: "n")) var cpuShares: UInt64?
-    @Option(name: .customLong("cpu-quota"), parsing: .unconditional, help: ArgumentHelp("CPU time in each period, microseconds.", valueName: "n"))
+    @Option(
+        name: .customLong("cpu-quota"), parsing: .unconditional,
+        help: ArgumentHelp("CPU time in each period, microseconds.", valueName: "n"))
     var cpuQuota: Int64?
     @Option(name: .customLong("cpu-period"), help: ArgumentHelp("The period, microseconds.", valueName: "n")) var cpuPeriod: UInt64?
     @Option(name: .customLong("cpuset-cpus"), help: ArgumentHelp("CPUs to use.", valueName: "list")) var cpus: String?

@@ -111,9 +111,12 @@ public struct ContainerRecord: Sendable, Equatable {
                     })),
             .init("cgroupMade", .strings(cgroupMade)),
             .init("resources", resources.json),
-            .init("hooks", .object([
-                .init("startContainer", hooks(startContainer)), .init("poststart", hooks(poststart)), .init("poststop", hooks(poststop)),
-            ])),
+            .init(
+                "hooks",
+                .object([
+                    .init("startContainer", hooks(startContainer)), .init("poststart", hooks(poststart)),
+                    .init("poststop", hooks(poststop)),
+                ])),
             .init("terminal", .bool(hasTerminal)),
             .init("process", process.json),
             .init("creator", creator?.json ?? .null),
@@ -140,7 +143,9 @@ public struct ContainerRecord: Sendable, Equatable {
 
     private init(reading fields: FieldReader) throws(ConfigurationError) {
         let format = try fields.integer("format") ?? 0
-        if format != Self.formatVersion { throw ConfigurationError("format", "version \(format), this nestbox reads \(Self.formatVersion)") }
+        if format != Self.formatVersion {
+            throw ConfigurationError("format", "version \(format), this nestbox reads \(Self.formatVersion)")
+        }
         self.init(
             identifier: try fields.string("id") ?? "", bundle: try fields.string("bundle") ?? "", rootfs: try fields.string("rootfs") ?? "",
             created: try fields.string("created") ?? "", annotations: try fields.dictionary("annotations"))

@@ -169,7 +169,8 @@ extension ContainerRuntime {
 
         let launcher = Launcher(settings: settings, identifier: identifier, log: log.rawValue)
         let gofer = try launcher.startGofer(
-            plan.translation.gofer, control: controls.gofer.rawValue, files: files.second.rawValue, network: networks.empty.rawValue, cgroup: cgroup)
+            plan.translation.gofer, control: controls.gofer.rawValue, files: files.second.rawValue, network: networks.empty.rawValue,
+            cgroup: cgroup)
         let goferID = gofer.identity.processID
         undo.push("gofer") { Component.abandon(goferID) }
         record.gofer = gofer.identity
@@ -186,12 +187,14 @@ extension ContainerRuntime {
         let memory = try makeMemory(plan, &record)
         let exitFile = try hostCall("make the exit report") { () throws(Errno) in
             try HostCall.open(
-                Array(ExitRecord.path(identifier, store: store).utf8), flags: OpenFlag.O_WRONLY | OpenFlag.O_CREAT | OpenFlag.O_TRUNC, mode: 0o600)
+                Array(ExitRecord.path(identifier, store: store).utf8), flags: OpenFlag.O_WRONLY | OpenFlag.O_CREAT | OpenFlag.O_TRUNC,
+                mode: 0o600)
         }
         var streams = try GuestStreams(
             plan.terminal == .none ? .inherited : plan.terminal == .console ? .newTerminal : .ownTerminal,
             preserve: plan.preserveDescriptors,
-            size: plan.spec.process.consoleSize.map { TerminalSize(rows: $0.height, columns: $0.width) }, owner: plan.spec.process.user.userID)
+            size: plan.spec.process.consoleSize.map { TerminalSize(rows: $0.height, columns: $0.width) },
+            owner: plan.spec.process.user.userID)
         streams.add(filesEnd.rawValue, .gofer)
         streams.add(memory.file.rawValue, .memory)
         streams.add(memory.system.root.rawValue, .memoryFileSystem)
@@ -225,13 +228,16 @@ extension ContainerRuntime {
         return record
     }
 
-    private func makeCgroup(_ plan: CreationPlan, _ record: inout ContainerRecord, _ undo: inout UndoStack) throws(SandboxError) -> Cgroup? {
+    private func makeCgroup(_ plan: CreationPlan, _ record: inout ContainerRecord, _ undo: inout UndoStack) throws(SandboxError) -> Cgroup?
+    {
         let linux = plan.spec.linux
         // Without a path and without limits there is nothing to group for.
         if linux.cgroupsPath.isEmpty, linux.resources == ResourcesSpec() { return nil }
         let layout = Cgroup.hostLayout()
         if layout.kind == .none {
-            if linux.resources != ResourcesSpec() { Log.warning("no cgroup hierarchy is mounted: the host-side limits of container \(plan.identifier) are left out") }
+            if linux.resources != ResourcesSpec() {
+                Log.warning("no cgroup hierarchy is mounted: the host-side limits of container \(plan.identifier) are left out")
+            }
             return nil
         }
         let path = linux.cgroupsPath.isEmpty ? "/nestbox/" + plan.identifier : linux.cgroupsPath
@@ -279,7 +285,9 @@ extension ContainerRuntime {
         try Hooks.run(hooks.prestart, kind: "prestart", state: state)
         try Hooks.run(hooks.createRuntime, kind: "createRuntime", state: state)
         state.status = .created
-        try Hooks.run(hooks.createContainer, kind: "createContainer", state: state, networkNamespace: networks.sentry?.rawValue ?? networks.empty.rawValue)
+        try Hooks.run(
+            hooks.createContainer, kind: "createContainer", state: state,
+            networkNamespace: networks.sentry?.rawValue ?? networks.empty.rawValue)
         try networks.noteInterfaces()
     }
 

@@ -34,10 +34,12 @@ extension ContainerRuntime {
         let process = try Self.process(of: request, record: observed.record)
         if process.terminal, request.detach, request.consoleSocket == nil {
             throw SandboxError(
-                .invalidArgument, "cannot allocate tty if runc will detach without setting console socket", hint: "give --console-socket, or leave --tty out")
+                .invalidArgument, "cannot allocate tty if runc will detach without setting console socket",
+                hint: "give --console-socket, or leave --tty out")
         }
         if !process.terminal, request.consoleSocket != nil {
-            throw SandboxError(.invalidArgument, "cannot use console socket if runc will not detach or allocate tty", hint: "give --tty too")
+            throw SandboxError(
+                .invalidArgument, "cannot use console socket if runc will not detach or allocate tty", hint: "give --tty too")
         }
         var notes: [String] = []
         var seccomp: SeccompSpec?
@@ -67,7 +69,8 @@ extension ContainerRuntime {
         let settings = TerminalGuard(choice == .ownTerminal ? terminal : nil)
         defer { _ = settings }
         return try ExecSession.run(
-            specification, descriptors: streams.descriptors, directory: store.directory(request.identifier), terminal: terminal) {}
+            specification, descriptors: streams.descriptors, directory: store.directory(request.identifier), terminal: terminal
+        ) {}
     }
 
     /// The process to start: from the file, or from the container's own one with what the options change.
@@ -117,7 +120,8 @@ extension ContainerRuntime {
             process.capabilities = capabilities
         }
         if request.arguments.isEmpty {
-            throw SandboxError(.invalidArgument, "process args cannot be empty", hint: "nestbox exec \(request.identifier) PROGRAM ..., or --process FILE")
+            throw SandboxError(
+                .invalidArgument, "process args cannot be empty", hint: "nestbox exec \(request.identifier) PROGRAM ..., or --process FILE")
         }
         do throws(ConfigurationError) { try process.validate(path: "process") } catch {
             throw SandboxError(.invalidArgument, "\(error)")
@@ -128,9 +132,12 @@ extension ContainerRuntime {
     // MARK: - The carrier of a detached exec
 
     /// Starts the process that stays, and returns its id once the program runs. Descriptor 3 is the report, 4 the specification, the others follow.
-    private func startCarrier(_ specification: ExecSpecification, _ descriptors: [Int32], identifier: String) throws(SandboxError) -> Int32 {
+    private func startCarrier(_ specification: ExecSpecification, _ descriptors: [Int32], identifier: String) throws(SandboxError) -> Int32
+    {
         let bytes: [UInt8]
-        do { bytes = try specification.encoded() } catch { throw SandboxError(.invalidArgument, "the process cannot be passed on: \(error)") }
+        do { bytes = try specification.encoded() } catch {
+            throw SandboxError(.invalidArgument, "the process cannot be passed on: \(error)")
+        }
         let file = try memoryFile("exec", bytes)
         let report = try hostCall("make a socket pair") { () throws(Errno) in try HostCall.socketPair() }
         let null = try hostCall("open /dev/null") { () throws(Errno) in try HostCall.open(Array("/dev/null".utf8), flags: OpenFlag.O_RDWR) }

@@ -41,7 +41,8 @@ struct Foreground: ~Copyable {
                 } else {
                     let target: SignalRequest.Target = terminal != nil && Self.fromTerminal.contains(signal) ? .foreground : .process
                     try client.call(
-                        "/v1/signal", SignalRequest(container: container, pid: pid, target: target, signal: UInt32(signal)), timeout: 2_000_000_000)
+                        "/v1/signal", SignalRequest(container: container, pid: pid, target: target, signal: UInt32(signal)),
+                        timeout: 2_000_000_000)
                 }
             } catch {
                 Log.debug("signal \(signal) was not passed on: \(error)")

@@ -29,7 +29,8 @@ enum Hooks {
     ) throws(SandboxError) -> Value {
         do throws(Errno) { return try body() } catch {
             throw SandboxError(
-                .hostFailure, "error running \(name): fork/exec \(path): \(error.text)", hint: "the path of a hook is a program on the host")
+                .hostFailure, "error running \(name): fork/exec \(path): \(error.text)", hint: "the path of a hook is a program on the host"
+            )
         }
     }
 

@@ -18,7 +18,8 @@ enum HostProcess {
 
     /// True while the process runs. A zombie has ended.
     static func isAlive(_ identity: ProcessIdentity) -> Bool {
-        guard identity.processID > 0, let fields = status(identity.processID), fields.count > 19, UInt64(fields[19]) == identity.startTime else {
+        guard identity.processID > 0, let fields = status(identity.processID), fields.count > 19, UInt64(fields[19]) == identity.startTime
+        else {
             return false
         }
         return fields[0] != "Z" && fields[0] != "X"

@@ -49,7 +49,8 @@ struct Launcher {
         }
         let file = try memoryFile("gofer-configuration", bytes)
         return try start(
-            .gofer, "gofer", ["--files-fd", "5", "--config-fd", "6"], control: control, more: [files, file.rawValue], network: network, cgroup: cgroup)
+            .gofer, "gofer", ["--files-fd", "5", "--config-fd", "6"], control: control, more: [files, file.rawValue], network: network,
+            cgroup: cgroup)
     }
 
     /// Starts a Sentry.
@@ -99,7 +100,9 @@ struct Launcher {
         while !line.contains(0x0A) {
             let ready = (try? HostCall.waitReadable([component.ready.rawValue], milliseconds: patience)) ?? nil
             if ready == nil {
-                throw SandboxError(.unavailable, "the \(component.name) is not ready after \(patience / 1000) s", hint: "its log says where it stands (--debug)")
+                throw SandboxError(
+                    .unavailable, "the \(component.name) is not ready after \(patience / 1000) s",
+                    hint: "its log says where it stands (--debug)")
             }
             var span = buffer.mutableSpan
             let count = (try? HostCall.read(component.ready.rawValue, into: &span)) ?? 0
@@ -115,7 +118,8 @@ struct Launcher {
             let reason = ExitRecord.reason(for: status)
             how =
                 status.signal == 31
-                ? "it made a host call that its filter forbids" : status.signal.map { "signal \($0)" } ?? "exit status \(status.exitCode ?? 0)"
+                ? "it made a host call that its filter forbids"
+                : status.signal.map { "signal \($0)" } ?? "exit status \(status.exitCode ?? 0)"
             _ = reason
         } else {
             how = "no status"

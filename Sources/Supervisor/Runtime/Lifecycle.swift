@@ -64,7 +64,8 @@ public enum ContainerIdentifier {
             }
         }
         if !allowed || identifier == "." || identifier == ".." {
-            throw SandboxError(.invalidArgument, "invalid container ID format: \"\(identifier)\"", hint: "letters, digits and _ + - . are allowed")
+            throw SandboxError(
+                .invalidArgument, "invalid container ID format: \"\(identifier)\"", hint: "letters, digits and _ + - . are allowed")
         }
         if identifier.utf8.count > maximumBytes {
             throw SandboxError(.invalidArgument, "container id has \(identifier.utf8.count) bytes, the limit is \(maximumBytes)")

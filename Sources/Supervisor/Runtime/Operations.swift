@@ -93,7 +93,8 @@ extension ContainerRuntime {
             let gone = ((try? HostCall.waitReadable([gofer.rawValue], milliseconds: 1000)) ?? nil) != nil
             if !gone { HostProcess.killAndWait(record.gofer) }
         }
-        let cgroup = Cgroup(directories: record.cgroupDirectories.map { .init(path: $0.path, controllers: $0.controllers, isUnified: $0.isUnified) })
+        let cgroup = Cgroup(
+            directories: record.cgroupDirectories.map { .init(path: $0.path, controllers: $0.controllers, isUnified: $0.isUnified) })
         cgroup.remove(made: record.cgroupMade)
     }
 
@@ -103,7 +104,9 @@ extension ContainerRuntime {
     /// `resume`.
     public func resume(_ identifier: String) throws(SandboxError) { try change(identifier, .resume, "/v1/resume", .started) }
 
-    private func change(_ identifier: String, _ operation: LifecycleOperation, _ path: String, _ phase: ContainerRecord.Phase) throws(SandboxError) {
+    private func change(_ identifier: String, _ operation: LifecycleOperation, _ path: String, _ phase: ContainerRecord.Phase)
+        throws(SandboxError)
+    {
         _ = try store.load(identifier)
         let lock = try store.lock(identifier)
         defer { _ = lock.rawValue }
@@ -123,7 +126,8 @@ extension ContainerRuntime {
         var observed = try observe(identifier)
         try Lifecycle.require(.update, of: identifier, in: observed.status)
         let record = observed.record
-        let cgroup = Cgroup(directories: record.cgroupDirectories.map { .init(path: $0.path, controllers: $0.controllers, isUnified: $0.isUnified) })
+        let cgroup = Cgroup(
+            directories: record.cgroupDirectories.map { .init(path: $0.path, controllers: $0.controllers, isUnified: $0.isUnified) })
         var request = UpdateRequest()
         request.container = identifier
         request.resources = Translation.resources(change, hostMemory: RuntimeEnvironment.host().memory)
@@ -153,13 +157,16 @@ extension ContainerRuntime {
                 return
             } catch {
                 if error == .EINVAL {
-                    throw SandboxError(.invalidArgument, "the container uses more memory than the new limit of \(size) bytes", hint: "free memory in it first")
+                    throw SandboxError(
+                        .invalidArgument, "the container uses more memory than the new limit of \(size) bytes",
+                        hint: "free memory in it first")
                 }
                 throw SandboxError(.hostFailure, "resize the memory of container \(record.identifier): \(error.text)")
             }
         }
         throw SandboxError(
-            .unavailable, "the memory limit of container \(record.identifier) cannot be changed: its sentry does not hold the memory file system")
+            .unavailable,
+            "the memory limit of container \(record.identifier) cannot be changed: its sentry does not hold the memory file system")
     }
 
     /// `wait`: returns the exit status once the container has stopped.
@@ -178,7 +185,9 @@ extension ContainerRuntime {
         let observed = try observe(identifier)
         if observed.status == .stopped { return [] }
         let cgroup = Cgroup(
-            directories: observed.record.cgroupDirectories.map { .init(path: $0.path, controllers: $0.controllers, isUnified: $0.isUnified) })
+            directories: observed.record.cgroupDirectories.map {
+                .init(path: $0.path, controllers: $0.controllers, isUnified: $0.isUnified)
+            })
         let inside = cgroup.processes()
         return inside.isEmpty ? [observed.record.sentry.processID] : inside
     }
@@ -219,24 +228,34 @@ extension ContainerRuntime {
         let observed = try observe(identifier)
         if observed.status == .stopped { throw SandboxError(.wrongState, "container not running") }
         let list = try client(identifier).client.get("/v1/containers", returning: ContainerList.self, timeout: ComponentClient.patience)
-        guard let entry = list.containers.first(where: { $0.id == identifier }) else { throw SandboxError(.wrongState, "container not running") }
+        guard let entry = list.containers.first(where: { $0.id == identifier }) else {
+            throw SandboxError(.wrongState, "container not running")
+        }
         let limit = observed.record.resources.memory.limit ?? 0
         return .object([
             .init("type", .string("stats")),
             .init("id", .string(identifier)),
-            .init("data", .object([
-                .init("cpu", .object([.init("usage", .object([.init("total", .integer(entry.cpuTime))]))])),
-                .init("memory", .object([
-                    .init("usage", .object([
-                        .init("limit", .integer(limit > 0 ? UInt64(limit) : RuntimeEnvironment.host().memory)),
-                        .init("usage", .integer(entry.memory)), .init("max", .integer(entry.memoryPeak)),
-                        .init("failcnt", .integer(entry.outOfMemoryKills)),
-                    ])),
+            .init(
+                "data",
+                .object([
+                    .init("cpu", .object([.init("usage", .object([.init("total", .integer(entry.cpuTime))]))])),
+                    .init(
+                        "memory",
+                        .object([
+                            .init(
+                                "usage",
+                                .object([
+                                    .init("limit", .integer(limit > 0 ? UInt64(limit) : RuntimeEnvironment.host().memory)),
+                                    .init("usage", .integer(entry.memory)), .init("max", .integer(entry.memoryPeak)),
+                                    .init("failcnt", .integer(entry.outOfMemoryKills)),
+                                ]))
+                        ])),
+                    .init(
+                        "pids",
+                        .object([
+                            .init("current", .integer(entry.tasks)), .init("limit", .integer(observed.record.resources.pidsLimit ?? 0)),
+                        ])),
                 ])),
-                .init("pids", .object([
-                    .init("current", .integer(entry.tasks)), .init("limit", .integer(observed.record.resources.pidsLimit ?? 0)),
-                ])),
-            ])),
         ])
     }
 

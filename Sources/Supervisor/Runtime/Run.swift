@@ -55,7 +55,9 @@ extension ContainerRuntime {
         case .exited, .signaled, .killRequested: break
         default:
             Log.error("container \(record.identifier): \(exit.summary.reason)")
-            if settings.logPath == nil, settings.logLevel > .debug, let text = HostFile.text(store.directory(record.identifier) + "/log"), !text.isEmpty {
+            if settings.logPath == nil, settings.logLevel > .debug, let text = HostFile.text(store.directory(record.identifier) + "/log"),
+                !text.isEmpty
+            {
                 let tail = text.split(separator: "\n").suffix(20).joined(separator: "\n") + "\n"
                 _ = try? HostCall.writeAll(2, Array(tail.utf8).span)
             }

@@ -90,7 +90,8 @@ enum ConsoleSocket {
             let socket = try HostCall.connectUnix(Array(path.utf8))
             _ = try HostCall.send(socket.rawValue, Array("/dev/ptmx".utf8).span, descriptors: [master])
         } catch {
-            throw SandboxError(.hostFailure, "send the terminal to the console socket \(path): \(error.text)", hint: "something must listen there")
+            throw SandboxError(
+                .hostFailure, "send the terminal to the console socket \(path): \(error.text)", hint: "something must listen there")
         }
     }
 }

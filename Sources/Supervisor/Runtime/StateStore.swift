@@ -53,7 +53,8 @@ public struct StateStore: Sendable {
     /// Takes the container's lock; it is held until the value is dropped. Waits for another `nestbox` that works on the container.
     func lock(_ identifier: String) throws(SandboxError) -> OwnedDescriptor {
         do throws(Errno) {
-            let file = try HostCall.open(Array((directory(identifier) + "/lock").utf8), flags: OpenFlag.O_RDWR | OpenFlag.O_CREAT, mode: 0o600)
+            let file = try HostCall.open(
+                Array((directory(identifier) + "/lock").utf8), flags: OpenFlag.O_RDWR | OpenFlag.O_CREAT, mode: 0o600)
             _ = try HostCall.retrying { HostCall.raw(.flock, Int(file.rawValue), Int(FlockOperation.LOCK_EX)) }
             return file
         } catch {
@@ -63,7 +64,8 @@ public struct StateStore: Sendable {
     }
 
     static func missing(_ identifier: String) -> SandboxError {
-        SandboxError(.notFound, "container \"\(identifier)\" does not exist", hint: "nestbox list shows all containers; is --root the same?")
+        SandboxError(
+            .notFound, "container \"\(identifier)\" does not exist", hint: "nestbox list shows all containers; is --root the same?")
     }
 
     /// Reads a container's record.

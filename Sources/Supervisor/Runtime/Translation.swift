@@ -60,7 +60,8 @@ struct Translation {
             let source = HostPath.absolute(mount.source, from: bundle)
             guard HostFile.exists(source) else {
                 throw SandboxError(
-                    .notFound, "mount \(mount.destination): \(source): no such file or directory", hint: "the source of a bind mount must exist on the host")
+                    .notFound, "mount \(mount.destination): \(source): no such file or directory",
+                    hint: "the source of a bind mount must exist on the host")
             }
             entry.kind = .bind
             entry.isFile = !HostFile.isDirectory(source)
@@ -143,7 +144,9 @@ struct Translation {
             result.capabilities.ambient = mask(capabilities.ambient)
         }
         for limit in process.resourceLimits {
-            if let number = limit.number { result.rlimits.append(Control.ResourceLimit(resource: UInt32(number), soft: limit.soft, hard: limit.hard)) }
+            if let number = limit.number {
+                result.rlimits.append(Control.ResourceLimit(resource: UInt32(number), soft: limit.soft, hard: limit.hard))
+            }
         }
         result.noNewPrivileges = process.noNewPrivileges
         result.terminal = process.terminal
@@ -155,7 +158,9 @@ struct Translation {
         if !process.apparmorProfile.isEmpty, process.apparmorProfile != "unconfined" {
             notes.append("AppArmor profile \(process.apparmorProfile) is left out: the guest has no host kernel to apply it")
         }
-        if !process.selinuxLabel.isEmpty { notes.append("SELinux label \(process.selinuxLabel) is left out: the guest has no host kernel to apply it") }
+        if !process.selinuxLabel.isEmpty {
+            notes.append("SELinux label \(process.selinuxLabel) is left out: the guest has no host kernel to apply it")
+        }
         if let seccomp { result.seccomp = try Self.seccomp(seccomp, notes: &notes) }
         return result
     }
