@@ -1,0 +1,164 @@
+public import FileProtocol
+public import LinuxABI
+public import SentryVFS
+import Synchronization
+
+/// A tree that a Gofer serves (the root file system, a bind mount), as a file system of the guest.
+///
+/// An exclusive tree is changed by this Sentry alone: names and attributes are cached and kept true by what passes through here. A shared
+/// one asks again. Regular files are read, written and mapped through host descriptors that the Gofer donates.
+public final class GoferFileSystem: FileSystem, @unchecked Sendable {
+    let client: FileClient
+    /// Others change the tree while it is in use.
+    public let isShared: Bool
+    private let treeFlags: TreeFlags
+    private let rootInode = Mutex<GoferInode?>(nil)
+
+    /// What the host calls a file.
+    struct Key: Hashable {
+        var device: UInt64
+        var inode: UInt64
+        init(_ attributes: NodeAttributes) {
+            device = attributes.device
+            inode = attributes.inode
+        }
+    }
+    private struct Entry {
+        weak var inode: GoferInode?
+    }
+    /// The inodes in use, so that hard links and repeated look-ups share one.
+    private let inodes = Mutex<[Key: Entry]>([:])
+    /// Host device numbers below the tree, as the guest sees them.
+    private let devices: Mutex<[UInt64: UInt64]>
+    private static let lastDevice = Atomic<UInt32>(0x8_0000)
+    /// Donated descriptors, over all trees of the Sentry.
+    static let descriptors = DonatedDescriptors(limit: 2048)
+
+    /// Attaches to tree number `tree` of the Gofer behind `client`.
+    /// - Throws: the Gofer's error, EIO when the connection is broken.
+    public init(client: FileClient, tree: UInt32, shared: Bool, device: UInt64, typeName: String = "gofer") throws(Errno) {
+        let reply = try client.call(AttachRequest(tree: tree))
+        self.client = client
+        isShared = shared
+        treeFlags = reply.flags
+        devices = Mutex([reply.node.attributes.device: device])
+        super.init(typeName: typeName, device: device)
+        let inode = try adopt(reply.node)
+        rootInode.withLock { $0 = inode }
+    }
+
+    /// How many donated descriptors the Sentry keeps for files of Gofers.
+    public static func setDescriptorLimit(_ limit: Int) { descriptors.setLimit(limit) }
+
+    override public var root: Inode {
+        get throws(Errno) {
+            guard let inode = rootInode.withLock({ $0 }) else { throw .ENODEV }
+            return inode
+        }
+    }
+
+    override public var isReadOnly: Bool { treeFlags.contains(.readOnly) }
+
+    override public func statistics(_ context: any FileContext) throws(Errno) -> FileSystemStatistics {
+        guard let inode = rootInode.withLock({ $0 }) else { throw .ENODEV }
+        let s = try client.call(StatFileSystemRequest(handle: inode.handle))
+        var result = FileSystemStatistics(magic: UInt64(bitPattern: s.type))
+        // Block counts are in fragments on the host; the guest gets one unit for both.
+        result.blockSize = s.fragmentSize == 0 ? s.blockSize : s.fragmentSize
+        result.blocks = s.blocks
+        result.freeBlocks = s.free
+        result.availableBlocks = s.available
+        result.files = s.files
+        result.freeFiles = s.filesFree
+        result.maximumName = UInt64(s.nameLength)
+        return result
+    }
+
+    override public func sync() throws(Errno) {
+        guard !isReadOnly, let inode = rootInode.withLock({ $0 }) else { return }
+        _ = try client.call(SyncRequest(handle: inode.handle, fileSystem: true))
+    }
+
+    override public func unmounted() {
+        rootInode.withLock { $0 = nil }
+        let released = pinned.withLock { table in
+            defer { table = [:] }
+            return table
+        }
+        _ = released
+        client.flushCloses()
+    }
+
+    // MARK: Inodes
+
+    /// The inode of a node that the server just sent. A handle that turns out to be a second one for the same file goes back.
+    func adopt(_ node: Node, isNew: Bool = false) throws(Errno) -> GoferInode {
+        guard let type = FileType(rawValue: node.attributes.type) else {
+            client.close(node.handle)
+            throw .EIO
+        }
+        let key = Key(node.attributes)
+        if !isNew, let known = inodes.withLock({ $0[key]?.inode }), known.type == type {
+            if known.handle != node.handle { client.close(node.handle) }
+            known.store(node.attributes)
+            return known
+        }
+        let made = GoferInode(self, type: type, key: key, node: node)
+        let other = inodes.withLock { table -> GoferInode? in
+            if !isNew, let known = table[key]?.inode, known.type == type { return known }
+            table[key] = Entry(inode: made)
+            return nil
+        }
+        return other ?? made
+    }
+
+    /// An inode is gone, or no name leads to it any more.
+    func forget(_ key: Key, _ inode: GoferInode?) {
+        inodes.withLock { table in
+            guard let entry = table[key] else { return }
+            let current = entry.inode
+            if current == nil || current === inode { table[key] = nil }
+        }
+    }
+
+    /// Sockets that are bound to a name, by what they are: the inode object is the only place that knows.
+    private let pinned = Mutex<[Key: GoferInode]>([:])
+    func pinInode(_ inode: GoferInode) { pinned.withLock { $0[inode.key] = inode } }
+    func unpinInode(_ inode: GoferInode) {
+        if inode.type != .socket { return }
+        let released = pinned.withLock { table in table.removeValue(forKey: inode.key) }
+        _ = released
+    }
+
+    /// The number by which the guest sees a host device.
+    func guestDevice(_ host: UInt64) -> UInt64 {
+        devices.withLock { table in
+            if let known = table[host] { return known }
+            // Bounded by the mounts of the host; a Gofer that invents devices gets one number for all.
+            guard table.count < 4096 else { return device }
+            let minor = Self.lastDevice.add(1, ordering: .relaxed).newValue
+            let made = DeviceNumber.make(major: 0, minor: minor)
+            table[host] = made
+            return made
+        }
+    }
+
+    func guestAttributes(_ a: NodeAttributes) -> FileAttributes {
+        var result = FileAttributes()
+        result.device = guestDevice(a.device)
+        result.inode = a.inode
+        result.mode = a.mode
+        result.links = a.links
+        result.user = a.user
+        result.group = a.group
+        result.specialDevice = a.specialDevice
+        result.size = Int64(clamping: a.size)
+        result.blockSize = a.blockSize
+        result.blocks = a.blocks
+        result.accessTime = a.accessed.timespec
+        result.modificationTime = a.modified.timespec
+        result.changeTime = a.changed.timespec
+        result.birthTime = a.born == WireTime() ? nil : a.born.timespec
+        return result
+    }
+}

@@ -1,0 +1,138 @@
+import FileProtocol
+import LinuxABI
+import SentryVFS
+import Synchronization
+
+/// Directories: looking up and changing names. Overrides must stand in the class; these are what they call.
+extension GoferInode {
+    /// As many inodes as could be followed. An error other than "no such name" is thrown, since a short answer would mean that.
+    func walkNames(_ names: ArraySlice<[UInt8]>) throws(Errno) -> [Inode] {
+        let reply = try tree.client.call(
+            WalkRequest(directory: handle, names: Array(names.prefix(FileProtocolLimit.components))))
+        guard reply.nodes.count <= names.count else {
+            for node in reply.nodes { tree.client.close(node.handle) }
+            throw .EIO
+        }
+        var inodes: [Inode] = []
+        inodes.reserveCapacity(reply.nodes.count)
+        var failure: Errno? = reply.error == 0 || reply.error == Errno.ENOENT.rawValue ? nil : Errno(rawValue: reply.error)
+        for node in reply.nodes {
+            do throws(Errno) { inodes.append(try tree.adopt(node)) } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+        return inodes
+    }
+
+    func lookUpName(_ name: [UInt8]) throws(Errno) -> Inode {
+        guard let inode = try walkNames([name]).first else { throw .ENOENT }
+        return inode
+    }
+
+    /// Whether the name still means the same on the host.
+    func stillMeans(_ name: [UInt8], _ child: Inode?) -> Bool {
+        guard let reply = try? tree.client.call(WalkRequest(directory: handle, names: [name])) else { return false }
+        guard let node = reply.nodes.first else { return child == nil && reply.error == Errno.ENOENT.rawValue }
+        for node in reply.nodes { tree.client.close(node.handle) }
+        guard let child = child as? GoferInode, child.key == GoferFileSystem.Key(node.attributes) else { return false }
+        child.store(node.attributes)
+        return true
+    }
+
+    func createFile(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
+        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
+        let (reply, donated) = try tree.client.open(
+            CreateRequest(directory: handle, name: name, mode: owner.permissions, user: owner.user, group: owner.group))
+        markChanged()
+        let inode = try tree.adopt(reply.node, isNew: true)
+        if inode.type == .regular { inode.keep(donated, writable: true) }
+        return inode
+    }
+
+    func createUnnamedFile(mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
+        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
+        let (reply, donated) = try tree.client.open(
+            CreateUnnamedRequest(directory: handle, mode: owner.permissions, user: owner.user, group: owner.group))
+        let inode = try tree.adopt(reply.node, isNew: true)
+        if inode.type == .regular { inode.keep(donated, writable: true) }
+        return inode
+    }
+
+    func makeSubdirectory(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
+        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: true, context.credentials)
+        let reply = try tree.client.call(
+            MakeDirectoryRequest(directory: handle, name: name, mode: owner.permissions, user: owner.user, group: owner.group))
+        markChanged()
+        return try tree.adopt(reply.node, isNew: true)
+    }
+
+    func makeSpecial(_ name: [UInt8], type: FileType, mode: UInt32, device: UInt64, _ context: any FileContext) throws(Errno) -> Inode {
+        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
+        let reply = try tree.client.call(
+            MakeNodeRequest(
+                directory: handle, name: name, mode: type.rawValue | owner.permissions, device: device, user: owner.user,
+                group: owner.group))
+        markChanged()
+        let inode = try tree.adopt(reply.node, isNew: true)
+        // What is bound to a socket's name hangs on the inode object, which must outlive the dentry cache.
+        if type == .socket { tree.pinInode(inode) }
+        return inode
+    }
+
+    func makeSymlink(_ name: [UInt8], target: [UInt8], _ context: any FileContext) throws(Errno) -> Inode {
+        let owner = Permissions.ofNewFile(in: try attributes(context), mode: 0o777, isDirectory: false, context.credentials)
+        let reply = try tree.client.call(
+            SymlinkRequest(directory: handle, name: name, target: target, user: owner.user, group: owner.group))
+        markChanged()
+        return try tree.adopt(reply.node, isNew: true)
+    }
+
+    func addLink(_ name: [UInt8], to target: Inode) throws(Errno) {
+        guard let target = target as? GoferInode, target.tree === tree else { throw .EXDEV }
+        let changes = target.state.withLock { state in
+            state.changes &+= 1
+            return state.changes
+        }
+        let reply = try tree.client.call(LinkRequest(directory: handle, name: name, target: target.handle))
+        target.store(reply.attributes, changes)
+        markChanged()
+    }
+
+    func removeName(_ name: [UInt8], _ child: Inode, isDirectory: Bool) throws(Errno) {
+        guard let child = child as? GoferInode else { throw .EIO }
+        let keep = !isDirectory && child.isInUse
+        _ = try tree.client.call(
+            UnlinkRequest(directory: handle, name: name, isDirectory: isDirectory, keep: keep ? child.handle : 0))
+        child.lostName(kept: keep)
+        markChanged()
+    }
+
+    func renameName(
+        _ name: [UInt8], _ child: Inode, to newParent: Inode, _ newName: [UInt8], replacing replaced: Inode?, exchange: Bool, whiteout: Bool
+    ) throws(Errno) {
+        guard let child = child as? GoferInode, let newParent = newParent as? GoferInode, newParent.tree === tree else { throw .EXDEV }
+        let other = replaced as? GoferInode
+        let keep = other.map { exchange || ($0.type != .directory && $0.isInUse) } ?? false
+        var flags: UInt32 = 0
+        if exchange { flags |= RenameFlag.RENAME_EXCHANGE }
+        if whiteout { flags |= RenameFlag.RENAME_WHITEOUT }
+        // On a shared tree a file may have come to the new name since the VFS looked.
+        if other == nil, !whiteout { flags |= RenameFlag.RENAME_NOREPLACE }
+        var request = RenameRequest(
+            oldDirectory: handle, oldName: name, newDirectory: newParent.handle, newName: newName, flags: flags, moved: child.handle,
+            replaced: keep ? other?.handle ?? 0 : 0)
+        do throws(Errno) { _ = try tree.client.call(request) } catch {
+            // Not every file system of the host knows RENAME_NOREPLACE.
+            guard error == .EINVAL, flags == RenameFlag.RENAME_NOREPLACE else { throw error }
+            request.flags = 0
+            _ = try tree.client.call(request)
+        }
+        child.markChanged()
+        if let other {
+            if exchange { other.markChanged() } else { other.lostName(kept: keep) }
+        }
+        markChanged()
+        if newParent !== self { newParent.markChanged() }
+    }
+}
