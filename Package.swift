@@ -108,6 +108,7 @@ let package = Package(
         unitTests("SupervisorRuntimeTests", ["SupervisorRuntime", "SupervisorOCI", "Host", "LinuxABI"]),
 
         // Whole sandboxes, started from .build/release.
-        .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests", swiftSettings: settings),
+        .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests",
+            exclude: ["LinuxABI/programs", "Programs/files", "Support/native.sh", "expectations"], swiftSettings: settings),
     ]
 )
