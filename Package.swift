@@ -103,7 +103,7 @@ let package = Package(
         unitTests("SentryFileSystemsTests", ["SentryFileSystems", "SentryKernel", "SentryVFS", "SentryMemory", "SentryPlatform", "FileProtocol", "Host", "LinuxABI"]),
         unitTests("SentryNetworkTests", ["SentryNetwork", "SentryKernel", "SentryVFS", "SentryMemory", "Host", "LinuxABI"]),
         unitTests("SentrySyscallsTests", ["SentrySyscalls", "SentryKernel", "LinuxABI"]),
-        unitTests("SentryBootTests", ["SentryBoot", "SentryKernel", "SentryMemory", "LinuxABI"]),
+        unitTests("SentryBootTests", ["SentryBoot", "SentryKernel", "SentryMemory", "SentryPlatform", "LinuxABI"]),
         unitTests("SupervisorOCITests", ["SupervisorOCI", "LinuxABI"]),
         unitTests("SupervisorRuntimeTests", ["SupervisorRuntime", "SupervisorOCI", "Host", "LinuxABI"]),
 

@@ -1,4 +1,5 @@
 import LinuxABI
+import SentryPlatform
 import Testing
 
 @testable import SentryBoot
