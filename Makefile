@@ -27,7 +27,7 @@ check: setup
 	@scripts/stage "sources" scripts/check-sources
 	@scripts/stage "layers" scripts/check-layers
 	@scripts/stage "format" $(SWIFT) format lint --strict --parallel --recursive Sources Tests IntegrationTests
-	@scripts/stage "generated documents" $(SWIFT) test $(LAYERS) --filter GeneratedDocuments
+	@scripts/stage "generated documents" $(SWIFT) test $(LAYERS) --disable-xctest --filter GeneratedDocuments
 
 # Rewrites the sources in the project's format.
 format:
@@ -35,12 +35,12 @@ format:
 
 # Writes docs/compatibility.md, docs/isolation.md and docs/wire-protocol.md anew from the tables in the code.
 docs:
-	NESTBOX_WRITE_DOCUMENTS=1 $(SWIFT) test $(LAYERS) --filter GeneratedDocuments
+	NESTBOX_WRITE_DOCUMENTS=1 $(SWIFT) test $(LAYERS) --disable-xctest --filter GeneratedDocuments
 
 test: rootfs build unit integration
 
 unit:
-	@scripts/stage "unit tests" $(SWIFT) test $(LAYERS) --skip IntegrationTests
+	@scripts/stage "unit tests" $(SWIFT) test $(LAYERS) --disable-xctest --skip IntegrationTests
 
 # FILTER is a regular expression of test names, as in `make integration FILTER=Lifecycle`.
 FILTER ?= IntegrationTests

@@ -20,7 +20,8 @@ struct ContainerSpec: Sendable {
 
     /// All but the one that a virtual machine's root may lack itself.
     static let defaultCapabilities = [
-        "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+        "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "MKNOD", "NET_BIND_SERVICE",
+        "NET_RAW",
         "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_NICE", "SYS_PTRACE",
     ]
 
@@ -163,8 +164,12 @@ func native(_ spec: ContainerSpec, input: [UInt8]? = nil, timeout: Double = 60) 
     environment["READONLY"] = spec.readOnlyRoot ? "1" : "0"
     environment["CAPABILITIES"] = spec.capabilities.map { "+" + $0.lowercased() }.joined(separator: ",")
     let command =
-        ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child", "sh", TestEnvironment.tree + "/IntegrationTests/Support/native.sh"]
-        + [spec.root, mountPoint, spec.hostname, "\(spec.user)", "\(spec.group)", spec.directory, "\(spec.environment.count)"] + spec.environment
+        [
+            "unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child", "sh",
+            TestEnvironment.tree + "/IntegrationTests/Support/native.sh",
+        ]
+        + [spec.root, mountPoint, spec.hostname, "\(spec.user)", "\(spec.group)", spec.directory, "\(spec.environment.count)"]
+        + spec.environment
         + spec.arguments
     return try execute(command, input: input, environment: environment, timeout: timeout)
 }

@@ -25,7 +25,9 @@ struct MachineState: Sendable {
         }
         for line in (readText("/proc/net/unix") ?? "").split(separator: "\n") {
             let fields = line.split(separator: " ")
-            if fields.count > 7, fields[7].contains(TestEnvironment.prefix) || fields[7].contains("nestbox") { state.sockets.insert(String(fields[7])) }
+            if fields.count > 7, fields[7].contains(TestEnvironment.prefix) || fields[7].contains("nestbox") {
+                state.sockets.insert(String(fields[7]))
+            }
         }
         for root in ["/sys/fs/cgroup"] {
             guard let walker = manager.enumerator(atPath: root) else { continue }
@@ -81,7 +83,8 @@ struct LeavesNothingBehind: TestTrait, SuiteTrait, TestScoping {
     ) async throws {
         guard testCase != nil else { return try await function() }
         guard TestEnvironment.isComplete else {
-            throw HarnessError("nothing to test: no executables in \(TestEnvironment.executables), or no NESTBOX_ROOTFS; run `make integration`")
+            throw HarnessError(
+                "nothing to test: no executables in \(TestEnvironment.executables), or no NESTBOX_ROOTFS; run `make integration`")
         }
         let before = MachineState.take()
         try await function()
