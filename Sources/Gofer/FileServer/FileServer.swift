@@ -1,3 +1,4 @@
+import Diagnostics
 public import FileProtocol
 public import Host
 public import LinuxABI
@@ -75,6 +76,7 @@ public final class FileServer: FileService {
             let opened = try Self.openPath(step.name, at: current)
             guard FileIdentity(try Self.attributes(opened)) == step.identity else { throw .ESTALE }
             try nodes.attach(opened, to: step)
+            ServerMetrics.opened.add()
             current = opened
         }
         return current

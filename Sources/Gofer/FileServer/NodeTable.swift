@@ -1,3 +1,4 @@
+import Diagnostics
 import FileProtocol
 import Host
 import LinuxABI
@@ -23,6 +24,11 @@ final class NodeTable {
         self.descriptorLimit = max(descriptorLimit, 16)
     }
 
+    deinit {
+        ServerMetrics.handles.subtract(UInt64(count))
+        ServerMetrics.descriptors.subtract(UInt64(open.count))
+    }
+
     /// Handles in use.
     var count: Int { slots.count - free.count }
     /// Descriptors that nodes hold.
@@ -32,10 +38,12 @@ final class NodeTable {
     func insert(_ node: ServedNode) throws(Errno) -> UInt32 {
         if let handle = free.popLast() {
             slots[Int(handle) - 1] = node
+            ServerMetrics.handles.add()
             return handle
         }
         guard slots.count < handleLimit else { throw .ENFILE }
         slots.append(node)
+        ServerMetrics.handles.add()
         return UInt32(slots.count)
     }
 
@@ -52,6 +60,7 @@ final class NodeTable {
         guard index >= 0, index < slots.count, let node = slots[index] else { return }
         slots[index] = nil
         free.append(handle)
+        ServerMetrics.handles.subtract()
         // As a parent of other nodes it can be opened again; pinned, it cannot, and then has none.
         if !node.isRoot { forget(node) }
     }
@@ -67,6 +76,7 @@ final class NodeTable {
         node.wasUsed = true
         node.clockPosition = open.count
         open.append(node)
+        ServerMetrics.descriptors.add()
     }
 
     /// Keeps the node's descriptor open from now on. ENFILE when too many are kept.
@@ -109,6 +119,7 @@ final class NodeTable {
         let position = node.clockPosition
         guard position < open.count, open[position] === node else { return }
         let last = open.removeLast()
+        ServerMetrics.descriptors.subtract()
         if last !== node {
             open[position] = last
             last.clockPosition = position
