@@ -105,7 +105,8 @@ let package = Package(
         unitTests("SentrySyscallsTests", ["SentrySyscalls", "SentryKernel", "LinuxABI"]),
         unitTests("SentryBootTests", ["SentryBoot", "SentryKernel", "SentryMemory", "SentryPlatform", "LinuxABI"]),
         unitTests("SupervisorOCITests", ["SupervisorOCI", "LinuxABI"]),
-        unitTests("SupervisorRuntimeTests", ["SupervisorRuntime", "SupervisorOCI", "Host", "LinuxABI"]),
+        unitTests("SupervisorRuntimeTests", ["SupervisorRuntime", "SupervisorOCI", "Control", "Wire", "Host", "Diagnostics", "LinuxABI"]),
+        unitTests("SupervisorCommandLineTests", ["SupervisorCommandLine", "SupervisorRuntime", "Diagnostics", argumentParser]),
 
         // Whole sandboxes, started from .build/release.
         .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests",
