@@ -53,7 +53,7 @@ public final class ProcessGroup: Sendable {
     public func members(_ proof: TreeLocked) -> [ThreadGroup] { tree[proof].members }
 
     /// Whether no member's parent is in another group of the same session (POSIX: orphaned). `ignoring` counts as gone.
-    func isOrphaned(_ proof: TreeLocked, ignoring: ThreadGroup? = nil) -> Bool {
+    public func isOrphaned(_ proof: TreeLocked, ignoring: ThreadGroup? = nil) -> Bool {
         for member in tree[proof].members where member !== ignoring {
             let state = member.tree[proof]
             if state.exit != nil { continue }

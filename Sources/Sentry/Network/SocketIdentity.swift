@@ -11,8 +11,10 @@ enum SocketIdentity {
     }
 
     /// The caller's process id; 0 for the kernel itself.
-    static func processIdentifier(_ context: any FileContext) -> Int32 { 0 }
+    static func processIdentifier(_ context: any FileContext) -> Int32 { (context as? KernelTask)?.processID ?? 0 }
 
     /// RLIMIT_NOFILE of the caller; nil for the kernel itself.
-    static func descriptorLimit(_ context: any FileContext) -> Int? { nil }
+    static func descriptorLimit(_ context: any FileContext) -> Int? {
+        (context as? KernelTask).map { Int(clamping: $0.threadGroup.limits.current(Resource.RLIMIT_NOFILE)) }
+    }
 }

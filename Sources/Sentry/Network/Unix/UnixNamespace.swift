@@ -22,6 +22,9 @@ public final class UnixNamespace: Sendable {
     /// Most sockets in a namespace; above it socket(2) fails with ENFILE.
     public static let maximumSockets = 262_144
 
+    /// The one of this sandbox: its containers share a network namespace.
+    public static let shared = UnixNamespace()
+
     public init() {}
 
     func register(_ socket: UnixSocket) throws(Errno) {

@@ -56,12 +56,15 @@ public final class UnixSocket: Socket, @unchecked Sendable {
     public init(type: Int32, protocolNumber: Int32 = 0, flags: OpenFlags, namespace: UnixNamespace, _ context: any FileContext)
         throws(Errno)
     {
-        let place = SocketFileSystem.shared.makePlace(context)
-        inodeNumber = place.inode
+        let credentials = context.credentials
+        let inode = AnonymousInode(
+            .sockets, mode: FileMode.S_IFSOCK | 0o777, user: credentials.user.fileSystem, group: credentials.group.fileSystem)
+        inodeNumber = inode.number
+        let path = AnonymousFileSystem.sockets.place(of: inode, name: Array("socket:[\(inode.number)]".utf8))
         waiters = WaitQueue()
         account = SendAccount(waiters: waiters)
         self.namespace = namespace
-        super.init(path: place.path, family: AddressFamily.AF_UNIX, type: type, protocolNumber: protocolNumber, flags: flags)
+        super.init(path: path, family: AddressFamily.AF_UNIX, type: type, protocolNumber: protocolNumber, flags: flags)
         try namespace.register(self)
     }
 
@@ -102,14 +105,12 @@ public final class UnixSocket: Socket, @unchecked Sendable {
             if case .unnamed = boundAddress {} else { throw .EINVAL }
             try namespace.bind(name, self)
             state.withLock { $0.address = parsed }
-        case .path:
-            // A path needs the file system: `bind(_:at:)` is for the caller that made the node.
-            throw .EINVAL
+        case .path(let path): try bindPath(path, context)
         }
     }
 
     /// Binds to a socket inode that was just made for it at `path`.
-    public func bind(_ address: UnixAddress, at path: Path) throws(Errno) {
+    func bind(_ address: UnixAddress, at path: Path) throws(Errno) {
         try state.withLock { state throws(Errno) in
             guard case .unnamed = state.address else { throw .EINVAL }
             state.address = address
