@@ -25,7 +25,8 @@ extension Socket {
         case SocketOption.SO_RCVBUF: return SocketBytes.encode(UInt32(clamping: options.receiveBuffer))
         case SocketOption.SO_PASSCRED: return SocketBytes.encode(UInt32(options.passesCredentials ? 1 : 0))
         case SocketOption.SO_LINGER:
-            return SocketBytes.encode(UInt32(bitPattern: options.linger.on)) + SocketBytes.encode(UInt32(bitPattern: options.linger.seconds))
+            return SocketBytes.encode(UInt32(bitPattern: options.linger.on))
+                + SocketBytes.encode(UInt32(bitPattern: options.linger.seconds))
         case SocketOption.SO_RCVTIMEO, SocketOption.SO_RCVTIMEO_NEW: return Self.timeval(options.receiveTimeout)
         case SocketOption.SO_SNDTIMEO, SocketOption.SO_SNDTIMEO_NEW: return Self.timeval(options.sendTimeout)
         case SocketOption.SO_RCVLOWAT, SocketOption.SO_SNDLOWAT: return SocketBytes.encode(UInt32(bitPattern: options.numbers[name] ?? 1))
@@ -38,7 +39,8 @@ extension Socket {
     /// Options of one number that are kept and change nothing for local sockets.
     private static let plainFlags: [Int32] = [
         SocketOption.SO_DEBUG, SocketOption.SO_REUSEADDR, SocketOption.SO_DONTROUTE, SocketOption.SO_BROADCAST, SocketOption.SO_KEEPALIVE,
-        SocketOption.SO_OOBINLINE, SocketOption.SO_PRIORITY, SocketOption.SO_REUSEPORT, SocketOption.SO_TIMESTAMP, SocketOption.SO_TIMESTAMPNS,
+        SocketOption.SO_OOBINLINE, SocketOption.SO_PRIORITY, SocketOption.SO_REUSEPORT, SocketOption.SO_TIMESTAMP,
+        SocketOption.SO_TIMESTAMPNS,
         SocketOption.SO_PASSSEC,
     ]
 

@@ -46,7 +46,9 @@ public enum SocketFamilies {
     }
 
     /// socketpair(2).
-    public static func makePair(_ family: Int32, _ type: Int32, _ protocolNumber: Int32, _ task: KernelTask) throws(Errno) -> (Socket, Socket) {
+    public static func makePair(_ family: Int32, _ type: Int32, _ protocolNumber: Int32, _ task: KernelTask) throws(Errno) -> (
+        Socket, Socket
+    ) {
         let (base, flags) = try check(family, type, protocolNumber, .socketpair, task)
         return try UnixSocket.pair(type: base, flags: flags, namespace: .shared, task)
     }

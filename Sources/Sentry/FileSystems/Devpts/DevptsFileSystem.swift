@@ -69,7 +69,9 @@ public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable { 
     }
 
     /// A terminal whose other side is the host's: it appears here like every other, to be opened by its path. The caller starts it.
-    public func makeHostTerminal(input: SharedDescriptor, output: SharedDescriptor, user: UInt32, group: UInt32) throws(Errno) -> HostTerminal {
+    public func makeHostTerminal(input: SharedDescriptor, output: SharedDescriptor, user: UInt32, group: UInt32) throws(Errno)
+        -> HostTerminal
+    {
         let terminal = try makeTerminal(user: user, group: group)
         terminal.state.withLock { $0.isLocked = false }
         return HostTerminal(terminal, input: input, output: output)
@@ -84,7 +86,9 @@ public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable { 
     }
 
     fileprivate func slaves(from index: Int64) -> [SlaveInode] {
-        state.withLock { state in state.slaves.values.filter { Int64($0.terminal.index) >= index } }.sorted { $0.terminal.index < $1.terminal.index }
+        state.withLock { state in state.slaves.values.filter { Int64($0.terminal.index) >= index } }.sorted {
+            $0.terminal.index < $1.terminal.index
+        }
     }
 
     /// /dev/pts/N.
@@ -124,7 +128,9 @@ public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable { 
             super.init(fileSystem, permissions: 0o755, number: 1)
         }
         override var cachesNames: Bool { false }
-        override func revalidate(_ name: [UInt8], _ child: Inode?, _ context: any FileContext) -> Bool { (try? lookup(name, context)) === child }
+        override func revalidate(_ name: [UInt8], _ child: Inode?, _ context: any FileContext) -> Bool {
+            (try? lookup(name, context)) === child
+        }
         override func lookup(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> Inode {
             if name == Self.masterName { return master }
             guard let inode = devpts?.slave(name) else { throw .ENOENT }

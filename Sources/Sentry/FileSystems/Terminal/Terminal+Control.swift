@@ -7,7 +7,9 @@ import Synchronization
 /// ioctl(2) of both sides of a terminal.
 extension Terminal {
     /// `isMaster`: asked on the master. ENOTTY for what terminals do not know.
-    func control(_ request: UInt32, _ argument: UInt64, isMaster: Bool, file: FileDescription, _ context: any FileContext) throws(Errno) -> Int {
+    func control(_ request: UInt32, _ argument: UInt64, isMaster: Bool, file: FileDescription, _ context: any FileContext) throws(Errno)
+        -> Int
+    {
         guard let space = context.addressSpace else { throw .ENOTTY }
         typealias R = TerminalRequest
         switch request {
@@ -50,7 +52,8 @@ extension Terminal {
         case R.TIOCGEXCL: try space.store(Int32(state.withLock { $0.isExclusive } ? 1 : 0), to: argument)
         case R.TIOCGETD: try space.store(Int32(0), to: argument)
         case R.TIOCSETD: if try space.load(argument, as: Int32.self) != 0 { throw .EINVAL }
-        case R.TIOCGDEV: try space.store(UInt32(truncatingIfNeeded: isMaster ? DeviceNumber.make(major: 5, minor: 2) : deviceNumber), to: argument)
+        case R.TIOCGDEV:
+            try space.store(UInt32(truncatingIfNeeded: isMaster ? DeviceNumber.make(major: 5, minor: 2) : deviceNumber), to: argument)
         case R.TIOCGSOFTCAR:
             let isLocal = state.withLock { $0.discipline.termios.c_cflag & TerminalControlFlag.CLOCAL != 0 }
             try space.store(Int32(isLocal ? 1 : 0), to: argument)

@@ -164,10 +164,12 @@ public final class Terminal: ControllingTerminal, Sendable {
 
     /// Takes the terminal away from its session, with `SIGHUP` and `SIGCONT` to the leader and the foreground group when it was hung up.
     func detachSession(hangUp: Bool) {
-        guard let session = control.withLock({ control in
-            defer { control.session = nil }
-            return control.session
-        }) else { return }
+        guard
+            let session = control.withLock({ control in
+                defer { control.session = nil }
+                return control.session
+            })
+        else { return }
         kernel.tree.withLock { proof in
             guard session.tree[proof].terminal === self else { return }
             let leader = session.tree[proof].leader, foreground = session.tree[proof].foreground

@@ -306,7 +306,8 @@ enum SocketMessageCalls {
         let count = min(Int(arguments.uint32(2)), SocketOption.UIO_MAXIOV)
         var deadline: UInt64?
         if arguments[4] != 0 {
-            let time = Timespec(tv_sec: try space.load(arguments[4], as: Int64.self), tv_nsec: try space.load(arguments[4] &+ 8, as: Int64.self))
+            let time = Timespec(
+                tv_sec: try space.load(arguments[4], as: Int64.self), tv_nsec: try space.load(arguments[4] &+ 8, as: Int64.self))
             guard let nanoseconds = time.nanoseconds else { throw .EINVAL }
             deadline = HostClock.monotonic.addingReportingOverflow(nanoseconds).partialValue
         }

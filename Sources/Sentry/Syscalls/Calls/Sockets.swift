@@ -73,7 +73,9 @@ enum SocketCalls {
         _ task: KernelTask, _ socket: Socket, _ events: PollEvents, timeout: UInt64?, nonblocking: Bool, _ attempt: () throws(Errno) -> R
     ) throws(Errno) -> R {
         do throws(Errno) {
-            let deadline = timeout.map { HostClock.monotonic.addingReportingOverflow($0) }.map { $0.overflow ? UInt64.max : $0.partialValue }
+            let deadline = timeout.map { HostClock.monotonic.addingReportingOverflow($0) }.map {
+                $0.overflow ? UInt64.max : $0.partialValue
+            }
             return try task.waitFor(socket, events, deadline: deadline, nonblocking: nonblocking ? true : nil, attempt)
         } catch {
             throw error == .ERESTARTSYS && timeout != nil ? .EINTR : error
@@ -143,7 +145,9 @@ enum SocketCalls {
         try accept(task, arguments.int32(0), arguments[1], arguments[2], flags: arguments.int32(3))
     }
 
-    private static func accept(_ task: KernelTask, _ descriptor: Int32, _ address: UInt64, _ length: UInt64, flags: Int32) throws(Errno) -> Int {
+    private static func accept(_ task: KernelTask, _ descriptor: Int32, _ address: UInt64, _ length: UInt64, flags: Int32) throws(Errno)
+        -> Int
+    {
         guard flags & ~(SocketType.SOCK_NONBLOCK | SocketType.SOCK_CLOEXEC) == 0 else { throw .EINVAL }
         let listener = try get(task, descriptor)
         let socket = try wait(task, listener, .readable, timeout: listener.receiveTimeout, nonblocking: false) { () throws(Errno) in
@@ -165,7 +169,9 @@ enum SocketCalls {
     private static func connect(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let socket = try get(task, arguments.int32(0))
         let address = try copyInAddress(task, arguments[1], arguments.int32(2))
-        try wait(task, socket, .writable, timeout: socket.sendTimeout, nonblocking: false) { () throws(Errno) in try socket.connect(address, task) }
+        try wait(task, socket, .writable, timeout: socket.sendTimeout, nonblocking: false) { () throws(Errno) in
+            try socket.connect(address, task)
+        }
         return 0
     }
 
