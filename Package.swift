@@ -66,7 +66,7 @@ let package = Package(
         library("SentryKernel", "Sentry/Kernel",
             ["SentryVFS", "SentryMemory", "SentryPlatform", "Host", "Diagnostics", "LinuxABI", deque]),
         library("SentryVFS", "Sentry/VFS", ["SentryMemory", "Host", "Diagnostics", "LinuxABI", deque]),
-        library("SentryMemory", "Sentry/Memory", ["SentryPlatform", "Host", "Diagnostics", "LinuxABI"]),
+        library("SentryMemory", "Sentry/Memory", ["SentryPlatform", "CPlatform", "Host", "Diagnostics", "LinuxABI"]),
         library("SentryPlatform", "Sentry/Platform", ["CPlatform", "Host", "Diagnostics", "LinuxABI"]),
         .target(name: "CPlatform", path: "Sources/Sentry/CPlatform"),
 

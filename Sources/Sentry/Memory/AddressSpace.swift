@@ -1,113 +1,180 @@
+import Host
 public import LinuxABI
 public import SentryPlatform
 import Synchronization
 
 /// A guest's memory: what it asked for (regions) over what backs it (runs of the memory file and of host files).
+///
+/// Invariant: every run is mapped in the stub at its address with `Run.effective` of its region's protection, and nothing else is mapped there, unless
+/// a batch failed; a fault on such a place maps it again.
+///
+/// Lock order, outermost first: the state of one address space (a fork takes the parent's, then fills the child's, which nobody knows yet), a mapped
+/// object's locks, the platform's, a host window's, the memory file's.
 public final class AddressSpace: Sendable {
+    /// Anonymous regions up to this size are backed and mapped when made, larger ones piece by piece when touched.
+    static let eagerLimit: UInt64 = 4 << 30
+    static let pieceSize: UInt64 = 1 << 30
+    /// Linux's default vm.heap-stack gap: pages kept free below a region that grows down.
+    static let stackGuardGap: UInt64 = 256 * pageSize
+
     /// For `ExecutionContext.run`.
     public let platformSpace: any PlatformAddressSpace
     public let memoryFile: MemoryFile
     public let layout: AddressLayout
+    /// Lowest address of MAP_FIXED mappings.
+    let minimumAddress: UInt64
+    let state: Mutex<SpaceState>
 
-    public init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits()) throws(Errno)
-    { throw .ENOSYS }
+    public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits()) throws(Errno)
+    {
+        try self.init(platform: platform, memoryFile: memoryFile, layout: layout, state: SpaceState(limits: limits))
+    }
+
+    init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, state: consuming sending SpaceState) throws(Errno) {
+        platformSpace = try platform.makeAddressSpace(memory: memoryFile.descriptor)
+        self.memoryFile = memoryFile
+        self.layout = layout
+        minimumAddress = platform.minimumGuestAddress
+        self.state = Mutex(state)
+    }
+
+    deinit { destroy() }
 
     /// Resource limits of the calls from now on.
-    public func setLimits(_ limits: MemoryLimits) {}
+    public func setLimits(_ limits: MemoryLimits) { state.withLock { $0.limits = limits } }
 
-    // MARK: mmap(2) and family
-
-    /// mmap(2): the address chosen.
-    public func map(_ request: MapRequest) throws(Errno) -> UInt64 { throw .ENOSYS }
-    /// munmap(2).
-    public func unmap(_ address: UInt64, length: UInt64) throws(Errno) { throw .ENOSYS }
-    /// mprotect(2). `growsDown`: PROT_GROWSDOWN.
-    public func protect(_ address: UInt64, length: UInt64, protection: Protection, growsDown: Bool = false) throws(Errno) { throw .ENOSYS }
-    /// mremap(2): the new address.
-    public func remap(_ address: UInt64, oldLength: UInt64, newLength: UInt64, flags: RemapFlags, newAddress: UInt64) throws(Errno)
-        -> UInt64
-    { throw .ENOSYS }
-    /// madvise(2). EINVAL for advice that this kernel does not know.
-    public func advise(_ address: UInt64, length: UInt64, advice: Int32) throws(Errno) { throw .ENOSYS }
-    /// msync(2).
-    public func sync(_ address: UInt64, length: UInt64, flags: SyncFlags) throws(Errno) { throw .ENOSYS }
-    /// mlock(2), mlock2(2), munlock(2).
-    public func lock(_ address: UInt64, length: UInt64, lock: Bool, onFault: Bool = false) throws(Errno) { throw .ENOSYS }
-    /// mlockall(2) (MCL_ flags), munlockall(2) (0).
-    public func lockAll(_ flags: UInt32) throws(Errno) { throw .ENOSYS }
-    /// mincore(2): one byte per page, bit 0 set when resident.
-    public func mincore(_ address: UInt64, length: UInt64) throws(Errno) -> [UInt8] { throw .ENOSYS }
-    /// Where brk(2)'s heap begins; set once by the loader.
-    public func setInitialBreak(_ address: UInt64) {}
-    /// brk(2): the new break, or the old one when it cannot be.
-    public func brk(_ address: UInt64) -> UInt64 { 0 }
-    /// prctl(PR_SET_VMA_ANON_NAME).
-    public func setName(_ address: UInt64, length: UInt64, name: [UInt8]?) throws(Errno) { throw .ENOSYS }
-
-    // MARK: life
-
-    /// Answers a SIGSEGV or SIGBUS of guest code.
-    public func handleFault(_ address: UInt64, access: AccessKind?) -> FaultOutcome { .signal(number: 11, code: 1) }
-    public func handleFault(_ fault: FaultInfo) -> FaultOutcome { handleFault(fault.address, access: fault.access) }
-    /// A copy-on-write copy on `platform`.
-    public func fork(on platform: any Platform) throws(Errno) -> AddressSpace { throw .ENOSYS }
     /// Gives everything back. No task runs here any more. Idempotent; also done when the last reference goes.
-    public func destroy() {}
-    /// `object`'s bytes in `range` are gone (truncate) or have moved: touching them asks the object again.
-    public func invalidate(_ object: any MappableObject, _ range: Range<UInt64>) {}
-
-    // MARK: looking
-
-    /// In address order. `measured`: with the resident counts of smaps (costs a walk of the pages).
-    public func regions(measured: Bool = false) -> [Region] { [] }
-    /// The sums for statm, status and getrusage. Measured at the call.
-    public func statistics() -> MemoryStatistics { MemoryStatistics() }
-    /// The region that holds `address`, or nil.
-    public func region(containing address: UInt64) -> Region? { nil }
-
-    // MARK: access
-
-    /// Copies guest memory into `buffer`, all of it. EFAULT otherwise (what was copied before stays).
-    public func copyIn(from address: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) { throw .ENOSYS }
-    /// As many bytes as can be read: at least one, or EFAULT (0 for an empty buffer).
-    public func copyInPartial(from address: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) -> Int { throw .ENOSYS }
-    /// `count` bytes. The caller bounds the count.
-    public func copyIn(from address: UInt64, count: Int) throws(Errno) -> [UInt8] { throw .ENOSYS }
-    /// A structure of fixed size.
-    public func copyIn<let count: Int>(from address: UInt64, as type: InlineArray<count, UInt8>.Type = InlineArray<count, UInt8>.self)
-        throws(Errno) -> InlineArray<count, UInt8>
-    { throw .ENOSYS }
-    /// Copies `bytes` into guest memory, all of it. EFAULT otherwise.
-    public func copyOut(_ bytes: Span<UInt8>, to address: UInt64) throws(Errno) { throw .ENOSYS }
-    public func copyOut(_ bytes: [UInt8], to address: UInt64) throws(Errno) { try copyOut(bytes.span, to: address) }
-    /// As many bytes as can be written: at least one, or EFAULT.
-    public func copyOutPartial(_ bytes: Span<UInt8>, to address: UInt64) throws(Errno) -> Int { throw .ENOSYS }
-    /// Zeroes guest memory.
-    public func zero(_ address: UInt64, count: UInt64) throws(Errno) { throw .ENOSYS }
-    /// A NUL-terminated string without its NUL. EFAULT; ENAMETOOLONG when no NUL stands within `max` bytes (`max` counts the NUL: PATH_MAX 4096).
-    public func copyInString(at address: UInt64, max: Int) throws(Errno) -> [UInt8] { throw .ENOSYS }
-    public func load<T: FixedWidthInteger & BitwiseCopyable>(_ address: UInt64, as type: T.Type = T.self) throws(Errno) -> T {
-        throw .ENOSYS
+    public func destroy() {
+        // The stub dies first: its threads stand still, so nobody uses the pages that are given back.
+        platformSpace.destroy()
+        state.withLock { state in
+            if state.isDestroyed { return }
+            state.isDestroyed = true
+            let removed = Removed(regions: state.regions.entries, runs: state.runs.entries)
+            state.regions.removeAll()
+            state.runs.removeAll()
+            state.total = 0
+            discard(removed)
+        }
     }
-    public func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, to address: UInt64) throws(Errno) { throw .ENOSYS }
 
-    /// Reading and writing that ignores the regions' protection (ptrace(2), /proc/PID/mem): private read-only pages are copied, not written through.
-    /// The count done; EIO when none.
-    public func forceCopyIn(from address: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) -> Int { throw .ENOSYS }
-    public func forceCopyOut(_ bytes: Span<UInt8>, to address: UInt64) throws(Errno) -> Int { throw .ENOSYS }
+    // MARK: removal
 
-    // MARK: futexes
+    /// What was cut out of an address space. The stub must have lost it before `discard` gives the pages back.
+    struct Removed {
+        var regions: [RegionEntry] = []
+        var runs: [RunEntry] = []
+    }
 
-    /// EFAULT for unmapped memory, EINVAL for a misaligned address. `shared`: without FUTEX_PRIVATE_FLAG.
-    public func futexKey(address: UInt64, shared: Bool) throws(Errno) -> FutexKey { throw .ENOSYS }
-    public func atomicLoad(_ address: UInt64) throws(Errno) -> UInt32 { throw .ENOSYS }
-    /// Stores `desired` when the word is `expected`; the word found. EFAULT, or EINVAL when misaligned.
-    public func atomicCompareExchange(_ address: UInt64, expected: UInt32, desired: UInt32) throws(Errno) -> UInt32 { throw .ENOSYS }
-    /// Applies `operation` atomically; the word found before.
-    public func atomicUpdate(_ address: UInt64, _ operation: AtomicOperation, _ operand: UInt32) throws(Errno) -> UInt32 { throw .ENOSYS }
-}
+    /// Cuts [start, end) out of the books.
+    func remove(_ state: inout SpaceState, _ start: UInt64, _ end: UInt64) -> Removed {
+        let removed = Removed(regions: state.regions.remove(start, end), runs: state.runs.remove(start, end))
+        for region in removed.regions { state.total &-= region.length }
+        return removed
+    }
 
-/// The operations of FUTEX_WAKE_OP and robust lists.
-@frozen public enum AtomicOperation: Sendable {
-    case exchange, add, or, and, xor
+    /// Lets go of what was cut out.
+    func discard(_ removed: Removed) {
+        for region in removed.regions { noteRemoved(region) }
+        var owned: [Range<UInt64>] = []
+        for run in removed.runs where run.value.isOwned { owned.append(run.value.offset..<run.value.offset + run.length) }
+        if !owned.isEmpty { memoryFile.release(owned) }
+    }
+
+    func noteAdded(_ start: UInt64, _ end: UInt64, _ region: RegionValue) {
+        region.object?.addMapping(
+            self, offset: region.offset, length: end - start, shared: region.isShared, writable: region.maximumProtection.contains(.write))
+    }
+
+    private func noteRemoved(_ entry: RegionEntry) {
+        entry.value.object?.removeMapping(
+            self, offset: entry.value.offset, length: entry.length, shared: entry.value.isShared,
+            writable: entry.value.maximumProtection.contains(.write))
+    }
+
+    /// Applies a batch that must not half-succeed: when the host refuses it, the stub no longer agrees with the books and ends.
+    func applyOrDie(_ operations: [MappingOperation]) throws(Errno) {
+        if operations.isEmpty { return }
+        do {
+            try platformSpace.apply(operations)
+        } catch {
+            platformSpace.destroy()
+            throw error
+        }
+    }
+
+    // MARK: backing
+
+    /// The runs behind [start, end) of a region, none of which is backed yet. Parts that the object refuses (beyond its end) are left out.
+    func makeRuns(_ state: borrowing SpaceState, _ start: UInt64, _ end: UInt64, _ region: RegionValue) throws(Errno) -> [RunEntry] {
+        guard let object = region.object else {
+            // Continue the neighbour's pages, so that runs and host mappings merge.
+            var near: UInt64?
+            let next = state.runs.index(startingAtOrAbove: start)
+            if next > 0, state.runs[next - 1].end == start, state.runs[next - 1].value.isOwned {
+                near = state.runs[next - 1].value.offset &+ state.runs[next - 1].length
+            }
+            let range = try memoryFile.allocate(end - start, near: near)
+            return [RunEntry(start: start, end: end, value: Run(source: .owned, offset: range.lowerBound, isCopyOnWrite: false, isWritable: true))]
+        }
+        var runs: [RunEntry] = []
+        let write = region.isShared && region.protection.contains(.write)
+        var cursor = start
+        while cursor < end {
+            let offset = region.offset &+ (cursor - start)
+            let backing: BackingRange
+            do {
+                backing = try object.backing(offset: offset, length: end - cursor, write: write)
+            } catch .ENXIO {
+                break
+            }
+            let length = min(backing.length & ~(pageSize - 1), end - cursor)
+            guard length > 0 else { throw .EIO }
+            let run =
+                switch backing.source {
+                case .memoryFile(let place):
+                    Run(source: .borrowed, offset: place, isCopyOnWrite: !region.isShared, isWritable: write)
+                case .descriptor(let descriptor, let place):
+                    Run(source: .host(HostWindows.window(of: descriptor)), offset: place, isCopyOnWrite: !region.isShared, isWritable: write)
+                }
+            runs.append(RunEntry(start: cursor, end: cursor + length, value: run))
+            cursor += length
+        }
+        return runs
+    }
+
+    /// The operation that maps a run, or part of it, into the stub.
+    func mapOperation(_ run: RunEntry, _ protection: Protection) -> MappingOperation {
+        .map(
+            address: run.start, length: run.length, protection: run.value.effective(protection), file: run.value.mappingSource,
+            offset: run.value.offset)
+    }
+
+    /// Backs what is not backed of [start, end) inside the region at `index`, of large regions only the piece around `address`. The operations that
+    /// map it are appended.
+    func backMissing(
+        _ state: inout SpaceState, region index: Int, _ start: UInt64, _ end: UInt64, around address: UInt64? = nil,
+        _ operations: inout [MappingOperation]
+    ) throws(Errno) {
+        let region = state.regions[index]
+        var low = max(start, region.start), high = min(end, region.end)
+        if let address, region.length > Self.eagerLimit {
+            low = max(low, address & ~(Self.pieceSize - 1))
+            high = min(high, (address & ~(Self.pieceSize - 1)) + Self.pieceSize)
+        }
+        while low < high {
+            let next = state.runs.index(endingAbove: low)
+            if next < state.runs.count, state.runs[next].start <= low {
+                low = state.runs[next].end
+                continue
+            }
+            let gapEnd = next < state.runs.count ? min(high, state.runs[next].start) : high
+            let value = region.value.advanced(by: low - region.start)
+            for run in try makeRuns(state, low, gapEnd, value) {
+                state.runs.insert(run.start, run.end, run.value)
+                operations.append(mapOperation(run, value.protection))
+            }
+            low = gapEnd
+        }
+    }
 }

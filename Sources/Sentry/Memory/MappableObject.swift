@@ -47,12 +47,16 @@ public protocol MappableObject: AnyObject, Sendable {
     func addMapping(_ space: AddressSpace, offset: UInt64, length: UInt64, shared: Bool, writable: Bool)
     /// The exact reverse of one `addMapping` (ranges of a split region add up).
     func removeMapping(_ space: AddressSpace, offset: UInt64, length: UInt64, shared: Bool, writable: Bool)
-    /// msync(2) with MS_SYNC over part of the object.
+    /// msync(2) with MS_SYNC over part of the object. Called without locks.
     func syncMapping(offset: UInt64, length: UInt64) throws(Errno)
+    /// madvise(2) MADV_REMOVE: this part of the object reads zero from now on. Called with the lock of the address space held, so the
+    /// object zeroes its pages in place and does not call back.
+    func discardMapping(offset: UInt64, length: UInt64) throws(Errno)
 }
 
 extension MappableObject {
     public func addMapping(_ space: AddressSpace, offset: UInt64, length: UInt64, shared: Bool, writable: Bool) {}
     public func removeMapping(_ space: AddressSpace, offset: UInt64, length: UInt64, shared: Bool, writable: Bool) {}
     public func syncMapping(offset: UInt64, length: UInt64) throws(Errno) {}
+    public func discardMapping(offset: UInt64, length: UInt64) throws(Errno) { throw .EOPNOTSUPP }
 }

@@ -1,34 +1,207 @@
+import CPlatform
 public import Host
 public import LinuxABI
+import SentryPlatform
+import Synchronization
 
 /// Memory of one container: a sparse file on a tmpfs, mapped whole into the Sentry, with a page-range allocator.
+///
+/// Its lock is the innermost one: nothing else is called with it held.
 public final class MemoryFile: Sendable {
+    /// The size of the file and of the Sentry's window on it, in bytes. Untouched parts cost nothing.
+    private static let capacity: UInt64 = 1 << 43
+
     /// For `Platform.makeAddressSpace`.
     public let descriptor: SharedDescriptor
-    /// Takes over a tmpfs file or memfd. `limit`: bytes that the container may hold; the host's tmpfs enforces it when it is mounted with `size=`.
-    public init(_ descriptor: consuming OwnedDescriptor, limit: UInt64) throws(Errno) { throw .ENOSYS }
+    /// Bytes that the container may hold.
+    public let limit: UInt64
+    /// Where the file's first byte is in the Sentry.
+    let base: UInt
+    private let allocator = Mutex(PageAllocator(capacity: MemoryFile.capacity))
+    private let outOfMemoryHandler = Mutex<(@Sendable () -> Void)?>(nil)
+
+    /// Takes over a tmpfs file or memfd, empty. `limit`: bytes that the container may hold; the host's tmpfs enforces it when it is mounted with
+    /// `size=`.
+    public init(_ descriptor: consuming OwnedDescriptor, limit: UInt64) throws(Errno) {
+        cplatform_access_install()
+        _ = try HostCall.check(HostCall.raw(.ftruncate, Int(descriptor.rawValue), Int(Self.capacity)))
+        // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE; never executable.
+        let address = try HostCall.check(HostCall.raw(.mmap, 0, Int(Self.capacity), 3, 0x4001, Int(descriptor.rawValue), 0))
+        base = UInt(bitPattern: address)
+        _ = HostCall.raw(.madvise, address, Int(Self.capacity), Int(MemoryAdvice.MADV_DONTDUMP))
+        self.descriptor = SharedDescriptor(descriptor)
+        self.limit = limit
+    }
+
+    deinit { _ = HostCall.raw(.munmap, Int(bitPattern: base), Int(Self.capacity)) }
+
     /// A memfd of its own, without host limit: tests and tools.
-    public static func anonymous(limit: UInt64 = .max) throws(Errno) -> MemoryFile { throw .ENOSYS }
-    public var limit: UInt64 { 0 }
-    /// Bytes that the host holds for this file now.
-    public var usage: UInt64 { 0 }
+    public static func anonymous(limit: UInt64 = .max) throws(Errno) -> MemoryFile {
+        let file = try HostCall.withPath(Array("nestbox-memory".utf8)) { name throws(Errno) in
+            OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.memfd_create, name, 1))))
+        }
+        return try MemoryFile(file, limit: limit)
+    }
+
+    /// Called (on the thread that met it, with locks of an address space possibly held) when the Sentry's own access goes over the limit.
+    public func setOutOfMemoryHandler(_ handler: (@Sendable () -> Void)?) { outOfMemoryHandler.withLock { $0 = handler } }
+
+    func reportOutOfMemory() { outOfMemoryHandler.withLock { $0 }?() }
+
+    /// Bytes that the host holds for this file now (st_blocks of fstat(2)).
+    public var usage: UInt64 {
+        var words = [UInt64](repeating: 0, count: 18)
+        // SAFETY: struct stat is 144 bytes; st_blocks is its ninth word.
+        let result = unsafe words.withUnsafeMutableBufferPointer { p in
+            HostCall.raw(.fstat, Int(descriptor.rawValue), Int(bitPattern: p.baseAddress))
+        }
+        return result == 0 ? words[8] &* 512 : 0
+    }
+
+    /// Bytes handed out, touched or not.
+    public var allocated: UInt64 { allocator.withLock { $0.allocated } }
+
+    // MARK: allocation
+
     /// A range of `length` bytes (rounded up to pages) that reads zero, with one reference. ENOMEM when the file's address range is used up.
-    public func allocate(_ length: UInt64) throws(Errno) -> Range<UInt64> { throw .ENOSYS }
+    public func allocate(_ length: UInt64) throws(Errno) -> Range<UInt64> { try allocate(length, near: nil) }
+
+    func allocate(_ length: UInt64, near: UInt64?) throws(Errno) -> Range<UInt64> {
+        guard length > 0, length <= Self.capacity else { throw .ENOMEM }
+        let rounded = (length + pageSize - 1) & ~(pageSize - 1)
+        let start = try allocator.withLock { allocator throws(Errno) in try allocator.allocate(rounded, near: near) }
+        return start..<start + rounded
+    }
+
     /// One more reference to every page of `range`.
-    public func retain(_ range: Range<UInt64>) {}
+    public func retain(_ range: Range<UInt64>) { allocator.withLock { $0.retain(range) } }
+
+    func retain(_ ranges: [Range<UInt64>]) { allocator.withLock { allocator in for range in ranges { allocator.retain(range) } } }
+
     /// One reference less; pages without any are zeroed and given back to the host.
-    public func release(_ range: Range<UInt64>) {}
+    public func release(_ range: Range<UInt64>) { release([range]) }
+
+    func release(_ ranges: [Range<UInt64>]) {
+        let unused = allocator.withLock { allocator in ranges.flatMap { allocator.release($0) } }
+        for range in unused { punch(range) }
+        allocator.withLock { allocator in for range in unused { allocator.free(range.lowerBound, range.upperBound - range.lowerBound) } }
+    }
+
+    /// Whether the page at `offset` has several references, and up to where that holds.
+    func isShared(at offset: UInt64, end: UInt64) -> (shared: Bool, end: UInt64) { allocator.withLock { $0.isShared(at: offset, end: end) } }
+
     /// Makes pages read zero and gives them back to the host, keeping them allocated.
-    public func discard(_ range: Range<UInt64>) throws(Errno) { throw .ENOSYS }
+    public func discard(_ range: Range<UInt64>) throws(Errno) { punch(range) }
+
+    /// fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) unmaps the pages everywhere. It cannot fail on a tmpfs file but for a signal.
+    private func punch(_ range: Range<UInt64>) {
+        guard !range.isEmpty else { return }
+        var result: Int
+        repeat {
+            result = HostCall.raw(.fallocate, Int(descriptor.rawValue), 3, Int(range.lowerBound), Int(range.upperBound - range.lowerBound))
+        } while result == -4
+        if result != 0 { _ = try? zero(range) }
+    }
+
+    // MARK: access
+
+    func check(_ offset: UInt64, _ count: Int) throws(Errno) {
+        guard count >= 0, offset <= Self.capacity, UInt64(count) <= Self.capacity - offset else { throw .EFAULT }
+    }
+
+    /// The Sentry's address of `offset`.
+    func address(_ offset: UInt64) -> UInt { base &+ UInt(offset) }
+
+    private func outOfMemory() -> Errno {
+        reportOutOfMemory()
+        return .ENOMEM
+    }
+
     /// Copies bytes out. EFAULT on a bad range, ENOMEM at the container's limit.
-    public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) { throw .ENOSYS }
-    public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(Errno) { throw .ENOSYS }
-    public func zero(_ range: Range<UInt64>) throws(Errno) { throw .ENOSYS }
-    public func copy(_ range: Range<UInt64>, to offset: UInt64) throws(Errno) { throw .ENOSYS }
+    public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) {
+        try check(offset, buffer.count)
+        let source = address(offset), count = buffer.count
+        let rest = unsafe buffer.withUnsafeMutableBufferPointer { p in cplatform_copy(UInt(bitPattern: p.baseAddress), source, count) }
+        if rest != 0 { throw outOfMemory() }
+    }
+
+    /// Copies bytes in.
+    public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(Errno) {
+        try check(offset, bytes.count)
+        let destination = address(offset), count = bytes.count
+        let rest = unsafe bytes.withUnsafeBufferPointer { p in cplatform_copy(destination, UInt(bitPattern: p.baseAddress), count) }
+        if rest != 0 { throw outOfMemory() }
+    }
+
+    /// Zeroes bytes; whole pages are better given to `discard`.
+    public func zero(_ range: Range<UInt64>) throws(Errno) {
+        try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
+        if cplatform_zero(address(range.lowerBound), Int(range.upperBound - range.lowerBound)) != 0 { throw outOfMemory() }
+    }
+
+    /// Copies a range to another place of the file, which reads zero; holes stay holes.
+    public func copy(_ range: Range<UInt64>, to offset: UInt64) throws(Errno) {
+        try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
+        try check(offset, Int(range.upperBound - range.lowerBound))
+        var failed = false
+        forEachResident(range) { part in
+            let destination = address(offset + (part.lowerBound - range.lowerBound))
+            if cplatform_copy(destination, address(part.lowerBound), Int(part.upperBound - part.lowerBound)) != 0 { failed = true }
+        }
+        if failed { throw outOfMemory() }
+    }
+
     /// read(2) or pread(2) from a host file straight into the memory. Returns the count, 0 at end of file.
-    public func fill(_ range: Range<UInt64>, fromHost descriptor: Int32, offset: Int64?) throws(Errno) -> Int { throw .ENOSYS }
+    public func fill(_ range: Range<UInt64>, fromHost descriptor: Int32, offset: Int64?) throws(Errno) -> Int {
+        try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
+        let place = Int(bitPattern: address(range.lowerBound)), count = Int(range.upperBound - range.lowerBound)
+        return try HostCall.check(
+            offset.map { HostCall.raw(.pread64, Int(descriptor), place, count, Int($0)) } ?? HostCall.raw(.read, Int(descriptor), place, count))
+    }
+
     /// write(2) or pwrite(2) of the memory to a host file.
-    public func drain(_ range: Range<UInt64>, toHost descriptor: Int32, offset: Int64?) throws(Errno) -> Int { throw .ENOSYS }
+    public func drain(_ range: Range<UInt64>, toHost descriptor: Int32, offset: Int64?) throws(Errno) -> Int {
+        try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
+        let place = Int(bitPattern: address(range.lowerBound)), count = Int(range.upperBound - range.lowerBound)
+        return try HostCall.check(
+            offset.map { HostCall.raw(.pwrite64, Int(descriptor), place, count, Int($0)) } ?? HostCall.raw(.write, Int(descriptor), place, count))
+    }
+
+    /// Makes the host hold all pages of the range. ENOMEM at the limit.
+    func populate(_ range: Range<UInt64>) throws(Errno) {
+        let result = HostCall.raw(
+            .madvise, Int(bitPattern: address(range.lowerBound)), Int(range.upperBound - range.lowerBound), Int(MemoryAdvice.MADV_POPULATE_WRITE))
+        if result == -14 /* EFAULT: over the limit */ { throw outOfMemory() }
+        if result == 0 || result == -4 { return }
+        // Before Linux 5.14: touch each page.
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            var old: UInt32 = 0
+            if unsafe cplatform_add32(address(offset), 0, &old) != 0 { throw outOfMemory() }
+            offset += pageSize
+        }
+    }
+
+    // MARK: residence
+
+    /// Calls `body` with each part of the range that the host holds (lseek SEEK_DATA and SEEK_HOLE, in order).
+    func forEachResident(_ range: Range<UInt64>, _ body: (Range<UInt64>) -> Void) {
+        var cursor = range.lowerBound
+        while cursor < range.upperBound {
+            let data = HostCall.raw(.lseek, Int(descriptor.rawValue), Int(cursor), 3)
+            guard data >= 0, UInt64(data) < range.upperBound else { return }
+            let hole = HostCall.raw(.lseek, Int(descriptor.rawValue), data, 4)
+            guard hole > data else { return }
+            let end = min(UInt64(hole), range.upperBound)
+            body(max(UInt64(data), cursor)..<end)
+            cursor = end
+        }
+    }
+
     /// Bytes of `range` that the host holds.
-    public func resident(_ range: Range<UInt64>) -> UInt64 { 0 }
+    public func resident(_ range: Range<UInt64>) -> UInt64 {
+        var sum: UInt64 = 0
+        forEachResident(range) { sum += $0.upperBound - $0.lowerBound }
+        return sum
+    }
 }

@@ -98,18 +98,19 @@ int cplatform_thread_id(void);
 // Installs the SIGSEGV and SIGBUS handlers that make the functions below return instead of dying. Idempotent.
 void cplatform_access_install(void);
 
+// Addresses travel as integers: they point into mappings whose memory may be refused at any time.
+
 // Copies; the number of bytes not copied (0: all done).
-size_t cplatform_copy(void *destination, const void *source, size_t count);
+size_t cplatform_copy(uintptr_t destination, uintptr_t source, size_t count);
 // Zeroes; the number of bytes not zeroed.
-size_t cplatform_zero(void *destination, size_t count);
-// Copies up to a NUL byte, which is copied too; the number of bytes not looked at. `*found` is set when there was one.
-// On return the bytes copied are `count` minus the result.
-size_t cplatform_copy_string(void *destination, const void *source, size_t count, int *found);
+size_t cplatform_zero(uintptr_t destination, size_t count);
+// Copies up to a NUL byte, which is copied too; the number of bytes not copied. `*found` is set when there was one.
+size_t cplatform_copy_string(uintptr_t destination, uintptr_t source, size_t count, int *found);
 // Atomic operations on an aligned 32-bit word: 0, or -1 on a fault.
-int cplatform_load32(const void *address, uint32_t *value);
-int cplatform_exchange32(void *address, uint32_t operand, uint32_t *old);
-int cplatform_add32(void *address, uint32_t operand, uint32_t *old);
+int cplatform_load32(uintptr_t address, uint32_t *value);
+int cplatform_exchange32(uintptr_t address, uint32_t operand, uint32_t *old);
+int cplatform_add32(uintptr_t address, uint32_t operand, uint32_t *old);
 // Stores `desired` when the word is `*expected`; `*expected` is the word found.
-int cplatform_compare_exchange32(void *address, uint32_t *expected, uint32_t desired);
+int cplatform_compare_exchange32(uintptr_t address, uint32_t *expected, uint32_t desired);
 
 #endif

@@ -1,0 +1,92 @@
+import Host
+import LinuxABI
+import SentryPlatform
+import Synchronization
+
+/// The Sentry's own view of a host file that guests have mapped: pieces of it, mapped when first looked at. Its lock is innermost.
+final class HostWindow: Sendable {
+    private static let pieceSize: UInt64 = 1 << 20
+    /// So that a guest that maps much cannot use up the Sentry's mappings.
+    private static let maximumPieces = 256
+
+    let descriptor: SharedDescriptor
+    let isWritable: Bool
+    private let pieces = Mutex<[UInt64: UInt]>([:])
+
+    init(_ descriptor: SharedDescriptor) {
+        self.descriptor = descriptor
+        // O_ACCMODE of F_GETFL
+        isWritable = HostCall.raw(.fcntl, Int(descriptor.rawValue), 3, 0) & 3 == 2
+    }
+
+    deinit {
+        pieces.withLock { pieces in
+            for address in pieces.values { _ = HostCall.raw(.munmap, Int(bitPattern: address), Int(Self.pieceSize)) }
+        }
+    }
+
+    /// Runs `body` with the address of the file's byte `offset` and how many bytes follow it in the same piece. Touching it may fault.
+    /// nil when the host cannot map it.
+    func withAddress<R>(_ offset: UInt64, _ body: (UInt, Int) -> R) -> R? {
+        let piece = offset / Self.pieceSize
+        return pieces.withLock { pieces -> R? in
+            var address = pieces[piece]
+            if address == nil {
+                if pieces.count >= Self.maximumPieces, let victim = pieces.keys.first, let old = pieces.removeValue(forKey: victim) {
+                    _ = HostCall.raw(.munmap, Int(bitPattern: old), Int(Self.pieceSize))
+                }
+                let result = HostCall.raw(
+                    .mmap, 0, Int(Self.pieceSize), isWritable ? 3 : 1, 1, Int(descriptor.rawValue), Int(truncatingIfNeeded: piece * Self.pieceSize))
+                if result > 0 || result < -4095 {
+                    address = UInt(bitPattern: result)
+                    pieces[piece] = address
+                }
+            }
+            guard let address else { return nil }
+            let inside = offset % Self.pieceSize
+            return body(address &+ UInt(inside), Int(Self.pieceSize - inside))
+        }
+    }
+
+    /// Which pages of a range are in the host's page cache: one byte each as mincore(2) gives them.
+    func residence(_ offset: UInt64, length: UInt64) -> [UInt8] {
+        var result: [UInt8] = []
+        var cursor = offset
+        while cursor < offset + length {
+            let left = offset + length - cursor
+            let part = withAddress(cursor) { address, available -> [UInt8] in
+                let count = min(UInt64(available), left)
+                var pages = [UInt8](repeating: 0, count: Int(count / pageSize))
+                unsafe pages.withUnsafeMutableBufferPointer { p in
+                    _ = HostCall.raw(.mincore, Int(bitPattern: address), Int(count), Int(bitPattern: p.baseAddress))
+                }
+                return pages
+            }
+            guard let part, !part.isEmpty else { break }
+            result += part.map { $0 & 1 }
+            cursor += UInt64(part.count) * pageSize
+        }
+        while UInt64(result.count) * pageSize < length { result.append(0) }
+        return result
+    }
+}
+
+/// One window per descriptor, so that regions and address spaces share it.
+enum HostWindows {
+    private final class Reference: Sendable {
+        weak let window: HostWindow?
+        init(_ window: HostWindow) { self.window = window }
+    }
+    private static let table = Mutex<[ObjectIdentifier: Reference]>([:])
+
+    static func window(of descriptor: SharedDescriptor) -> HostWindow {
+        table.withLock { table in
+            // An entry whose window is gone may carry the identity of a descriptor object that no longer exists.
+            if let window = table[ObjectIdentifier(descriptor)]?.window, window.descriptor === descriptor { return window }
+            if table.count > 1024 { table = table.filter { $0.value.window != nil } }
+            let window = HostWindow(descriptor)
+            table[ObjectIdentifier(descriptor)] = Reference(window)
+            return window
+        }
+    }
+}
