@@ -111,6 +111,6 @@ let package = Package(
 
         // Whole sandboxes, started from .build/release.
         .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests",
-            exclude: ["LinuxABI/programs", "Programs/files", "Support/native.sh", "expectations"], swiftSettings: settings),
+            exclude: ["LinuxABI/programs", "Programs/files", "Support/native.sh", "Support/console.py", "expectations"], swiftSettings: settings),
     ]
 )

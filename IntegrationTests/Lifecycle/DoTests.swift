@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    /// `nestbox do`: a command at once, on this machine's own files.
+    @Suite struct Do {
+        private func nestboxDo(_ arguments: [String], input: [UInt8]? = nil, directory: String? = nil) throws -> Outcome {
+            let root = try Workspace.makeFolder("s")
+            defer { try? FileManager.default.removeItem(atPath: root) }
+            return try execute(
+                [TestEnvironment.nestbox, "--root", root] + TestEnvironment.flags + ["do"] + arguments, input: input, directory: directory,
+                timeout: 60)
+        }
+
+        @Test func behavesLikeTheCommand() throws {
+            let outcome = try nestboxDo(
+                ["--", "sh", "-c", "pwd; cat; echo err >&2; exit 5"], input: [UInt8]("in\n".utf8), directory: "/usr/share")
+            #expect(outcome.status == 5 && outcome.output == "/usr/share\nin\n" && outcome.errors.contains("err"), outcome.report)
+            let killed = try nestboxDo(["--", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"])
+            #expect(killed.status == 137, killed.report)
+            let missing = try nestboxDo(["--", "no-such-program"])
+            #expect(missing.status == 127 || missing.status == 1, missing.report)
+        }
+
+        @Test func writesNothingToTheMachine() throws {
+            let folder = try Workspace.makeFolder("do")
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            _ = FileManager.default.createFile(atPath: folder + "/file", contents: Data("original\n".utf8))
+            let outcome = try nestboxDo(
+                [
+                    "--", "sh", "-ec",
+                    "cat file; echo changed >file; cat file; echo new >new; rm -r /etc/apt; mv file moved; ls; test ! -e /etc/apt",
+                ], directory: folder)
+            #expect(outcome.status == 0 && outcome.output == "original\nchanged\nmoved\nnew\n", outcome.report)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["file"])
+            #expect(MachineState.readText(folder + "/file") == "original\n")
+            #expect(FileManager.default.fileExists(atPath: "/etc/apt"))
+        }
+
+        @Test func bindsAndRoots() throws {
+            let folder = try Workspace.makeFolder("do")
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let outcome = try nestboxDo(
+                [
+                    "--rootfs", TestEnvironment.rootFileSystem, "--bind", folder + ":/mnt", "--bind", folder + ":/media:ro", "--", "sh",
+                    "-c",
+                    "cat /etc/hostname; echo kept >/mnt/kept; cat /media/kept; touch /media/x 2>/dev/null || echo read-only; touch /usr/x && echo overlay",
+                ])
+            #expect(outcome.output == "nestbox\nkept\nread-only\noverlay\n", outcome.report)
+            #expect(MachineState.readText(folder + "/kept") == "kept\n")
+            #expect(!FileManager.default.fileExists(atPath: TestEnvironment.rootFileSystem + "/usr/x"))
+        }
+
+        @Test func tellsItsBootStory() throws {
+            let outcome = try nestboxDo(["--rootfs", TestEnvironment.rootFileSystem, "--", "dmesg"])
+            #expect(outcome.status == 0 && outcome.output.contains("Ready!"), outcome.report)
+        }
+
+        @Test func followsTheTerminal() throws {
+            let root = try Workspace.makeFolder("s")
+            defer { try? FileManager.default.removeItem(atPath: root) }
+            let line =
+                "stty rows 33 cols 99; '\(TestEnvironment.nestbox)' --root \(root) do -- sh -c 'stty size; test -t 1 && echo terminal'; echo status $?"
+            let outcome = try execute(["script", "-qec", line, "/dev/null"])
+            #expect(
+                outcome.output.contains("33 99") && outcome.output.contains("terminal") && outcome.output.contains("status 0"),
+                outcome.report)
+        }
+    }
+}
