@@ -304,9 +304,4 @@ extension ContainerRuntime {
             _ = try client.client.raw(.post, "/v1/log", Array(level.utf8), timeout: ComponentClient.patience)
         }
     }
-
-    /// `debug gofer`: to come with a client of the file protocol.
-    public func debugGofer(_ directory: String, verb: String, path: String) throws(SandboxError) -> Int32 {
-        throw SandboxError(.unsupported, "debug gofer is not there yet")
-    }
 }

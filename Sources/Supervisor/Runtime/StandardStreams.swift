@@ -36,7 +36,9 @@ struct GuestStreams: ~Copyable {
             }
             terminal = own
             add(own, .console)
-            try addStandard()
+            // The console is the guest's 0, 1 and 2; those of ours that lead elsewhere take its place.
+            let device = Self.device(own)
+            try addStandard { HostCall.isTerminal($0) && Self.device($0) == device }
         case .newTerminal:
             let pair = try hostCall("make a pseudoterminal") { () throws(Errno) in try HostCall.openTerminalPair() }
             let numbers = pair.release()
@@ -59,8 +61,13 @@ struct GuestStreams: ~Copyable {
         }
     }
 
-    private mutating func addStandard() throws(SandboxError) {
-        for number in Int32(0)...2 {
+    private static func device(_ descriptor: Int32) -> UInt64? {
+        guard let file = try? HostCall.statx(at: descriptor) else { return nil }
+        return UInt64(file.stx_rdev_major) << 32 | UInt64(file.stx_rdev_minor)
+    }
+
+    private mutating func addStandard(except isCovered: (Int32) -> Bool = { _ in false }) throws(SandboxError) {
+        for number in Int32(0)...2 where !isCovered(number) {
             // A closed one would be filled by whatever is opened next.
             if HostCall.raw(.fcntl, Int(number), 1 /* F_GETFD */) < 0 {
                 let null = try hostCall("open /dev/null") { () throws(Errno) in
