@@ -75,3 +75,26 @@ public enum IoctlRequest {
     @inlinable public static var FS_IOC_GETFLAGS: UInt32 { 0x8008_6601 }
     @inlinable public static var FS_IOC_SETFLAGS: UInt32 { 0x4008_6602 }
 }
+
+/// Flags of preadv2(2) and pwritev2(2) (linux/fs.h).
+public enum TransferFlag {
+    /// High priority.
+    @inlinable public static var RWF_HIPRI: Int32 { 0x1 }
+    /// As O_DSYNC.
+    @inlinable public static var RWF_DSYNC: Int32 { 0x2 }
+    /// As O_SYNC.
+    @inlinable public static var RWF_SYNC: Int32 { 0x4 }
+    /// EAGAIN instead of waiting.
+    @inlinable public static var RWF_NOWAIT: Int32 { 0x8 }
+    /// As O_APPEND.
+    @inlinable public static var RWF_APPEND: Int32 { 0x10 }
+}
+
+/// Flags of splice(2), tee(2) and vmsplice(2).
+public enum SpliceFlag {
+    @inlinable public static var SPLICE_F_MOVE: UInt32 { 1 }
+    /// Do not wait for a pipe.
+    @inlinable public static var SPLICE_F_NONBLOCK: UInt32 { 2 }
+    @inlinable public static var SPLICE_F_MORE: UInt32 { 4 }
+    @inlinable public static var SPLICE_F_GIFT: UInt32 { 8 }
+}

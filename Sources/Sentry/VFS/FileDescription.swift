@@ -39,10 +39,27 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
 
     /// Descriptors and messages in flight that refer to this file now; a hint for the collection of unreachable sockets.
     public var descriptorReferences: Int { references.load(ordering: .acquiring) }
-    /// A descriptor table (or a message in flight) took or gave up a reference. The last one calls `released`.
+    /// A descriptor table (or a message in flight) took or gave up a reference. The last one calls `released`, after the locks of the open file and
+    /// whoever observes it (epoll) have let go.
     public func retainDescriptor() { references.add(1, ordering: .relaxed) }
     public func releaseDescriptor(_ context: any FileContext) {
-        if references.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { released(context) }
+        guard references.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+        if let locks = inode?.existingLocks { locks.releaseAll(.file(ObjectIdentifier(self))) }
+        let observers = releaseObservers.withLock { observers in
+            defer { observers = [] }
+            return observers
+        }
+        for observer in observers { observer.fileReleased(self) }
+        if FileWatchers.anyone { path.dentry.notify(flags.isWritable ? .closeWrite : .closeNoWrite) }
+        released(context)
+    }
+    private let releaseObservers = Mutex<[any FileReleaseObserver]>([])
+    /// Tells `observer` when the last descriptor is gone; once per registration.
+    public func addReleaseObserver(_ observer: any FileReleaseObserver) { releaseObservers.withLock { $0.append(observer) } }
+    public func removeReleaseObserver(_ observer: any FileReleaseObserver) {
+        releaseObservers.withLock { list in
+            if let index = list.firstIndex(where: { $0 === observer }) { list.remove(at: index) }
+        }
     }
     /// close(2) of one descriptor: POSIX locks of the closer were dropped already; what NFS-like systems flush.
     open func flush(_ context: any FileContext) throws(Errno) {}
@@ -128,6 +145,11 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
         guard let inode else { throw .EBADF }
         return try inode.attributes(context)
     }
+}
+
+/// Somebody who forgets an open file when its last descriptor is gone.
+public protocol FileReleaseObserver: AnyObject, Sendable {
+    func fileReleased(_ file: FileDescription)
 }
 
 /// Who gets SIGIO of an O_ASYNC file (fcntl F_SETOWN): a process, a process group (negative) or a thread, and the signal to send.
