@@ -4,7 +4,8 @@ extension SystemCallTable {
     /// Every system call of the families in `Calls`.
     public static func standard() -> SystemCallTable {
         SystemCallTable(families: [
-            FileCalls.calls, ReadWriteCalls.calls, StatCalls.calls, NameCalls.calls, AttributeCalls.calls, MountCalls.calls, PipeCalls.calls,
+            FileCalls.calls, ReadWriteCalls.calls, StatCalls.calls, NameCalls.calls, AttributeCalls.calls, MountCalls.calls,
+            PipeCalls.calls, SocketCalls.all,
         ])
     }
 }

@@ -3,6 +3,7 @@ import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryVFS
+import Synchronization
 
 /// fcntl(2) and its record locks.
 enum FcntlCalls {
@@ -66,7 +67,8 @@ enum FcntlCalls {
     }
 
     /// F_SETOWN and its kin: who gets SIGIO.
-    private static func owner(_ task: KernelTask, _ file: FileDescription, _ command: Int32, _ value: Int32, _ address: UInt64) throws(Errno) -> Int
+    private static func owner(_ task: KernelTask, _ file: FileDescription, _ command: Int32, _ value: Int32, _ address: UInt64)
+        throws(Errno) -> Int
     {
         switch command {
         case FcntlCommand.F_SETOWN:
@@ -110,11 +112,16 @@ enum FcntlCalls {
         var raw: StructureBytes
     }
 
-    private static func isOpenFileLock(_ command: Int32) -> Bool { command >= FcntlCommand.F_OFD_GETLK && command <= FcntlCommand.F_OFD_SETLKW }
+    private static func isOpenFileLock(_ command: Int32) -> Bool {
+        command >= FcntlCommand.F_OFD_GETLK && command <= FcntlCommand.F_OFD_SETLKW
+    }
 
-    private static func readRequest(_ task: KernelTask, _ file: FileDescription, _ command: Int32, _ address: UInt64) throws(Errno) -> Request {
+    private static func readRequest(_ task: KernelTask, _ file: FileDescription, _ command: Int32, _ address: UInt64) throws(Errno)
+        -> Request
+    {
         let raw = StructureBytes(try task.guestMemory().copyIn(from: address, count: flockSize))
-        let type: Int16 = raw.get(0), whence: Int16 = raw.get(2), start: Int64 = raw.get(8), length: Int64 = raw.get(16), process: Int32 = raw.get(24)
+        let type: Int16 = raw.get(0), whence: Int16 = raw.get(2), start: Int64 = raw.get(8), length: Int64 = raw.get(16),
+            process: Int32 = raw.get(24)
         guard (0...2).contains(type) else { throw .EINVAL }
         if isOpenFileLock(command), process != 0 { throw .EINVAL }
         let base: Int64

@@ -3,6 +3,7 @@ import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryVFS
+import Synchronization
 
 /// Opening, closing and controlling descriptors: open(2), close(2), dup(2), fcntl(2), ioctl(2), flock(2), lseek(2), truncate(2), fallocate(2), fsync(2).
 enum FileCalls {
@@ -265,7 +266,9 @@ enum FileCalls {
     static func syncFileRange(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let file = try task.file(arguments.int32(0))
         let offset = arguments.int64(1), length = arguments.int64(2)
-        guard offset >= 0, length >= 0, !offset.addingReportingOverflow(length).overflow, arguments.uint32(3) & ~7 == 0 else { throw .EINVAL }
+        guard offset >= 0, length >= 0, !offset.addingReportingOverflow(length).overflow, arguments.uint32(3) & ~7 == 0 else {
+            throw .EINVAL
+        }
         guard file.isSeekable else { throw .ESPIPE }
         if arguments.uint32(3) != 0 { try file.sync(dataOnly: true, task) }
         return 0

@@ -2,6 +2,7 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
+import Synchronization
 
 /// mount(2), umount2(2), pivot_root(2). All need CAP_SYS_ADMIN, as on Linux, and change the namespace of the caller only.
 enum MountCalls {
@@ -79,7 +80,9 @@ enum MountCalls {
 
     static func umount2(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let flags = arguments[1]
-        guard flags & ~(MountFlag.MNT_FORCE | MountFlag.MNT_DETACH | MountFlag.MNT_EXPIRE | MountFlag.UMOUNT_NOFOLLOW) == 0 else { throw .EINVAL }
+        guard flags & ~(MountFlag.MNT_FORCE | MountFlag.MNT_DETACH | MountFlag.MNT_EXPIRE | MountFlag.UMOUNT_NOFOLLOW) == 0 else {
+            throw .EINVAL
+        }
         if flags & MountFlag.MNT_EXPIRE != 0 {
             task.kernel.unsupported(.umount2, "MNT_EXPIRE")
             throw .EINVAL
@@ -103,8 +106,8 @@ enum MountCalls {
         guard context.root === oldRoot else { throw .EINVAL }
         try namespace.pivot(to: newRoot, puttingOldAt: oldPlace)
         // Whoever stood on the old root stands on the new one.
-        for context in task.container.fileSystemContexts {
-            context.state.withLock { state in
+        for thread in task.container.threadGroups.flatMap({ $0.threads }) {
+            thread.fileSystemContext?.state.withLock { state in
                 if state.root === oldRoot { state.root = newRoot }
                 if state.workingDirectory === oldRoot { state.workingDirectory = newRoot }
             }

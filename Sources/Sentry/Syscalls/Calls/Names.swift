@@ -2,6 +2,7 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
+import Synchronization
 
 /// Names: mkdir(2), rmdir(2), unlink(2), rename(2), link(2), symlink(2), readlink(2), mknod(2), and where a task stands: chdir(2), chroot(2), getcwd(2), umask(2).
 enum NameCalls {
@@ -39,7 +40,9 @@ enum NameCalls {
         try makeNode(task, arguments.int32(0), arguments[1], mode: arguments.uint32(2), device: arguments.uint32(3))
     }
 
-    private static func makeNode(_ task: KernelTask, _ directory: Int32, _ address: UInt64, mode: UInt32, device: UInt32) throws(Errno) -> Int {
+    private static func makeNode(_ task: KernelTask, _ directory: Int32, _ address: UInt64, mode: UInt32, device: UInt32) throws(Errno)
+        -> Int
+    {
         let path = try task.path(at: address)
         try VFS.makeNode(path.span, at: task.start(directory, path), mode: mode, device: UInt64(device), task)
         return 0
@@ -140,7 +143,8 @@ enum NameCalls {
         try readLink(task, arguments.int32(0), arguments[1], (arguments[2], arguments.int32(3)))
     }
 
-    private static func readLink(_ task: KernelTask, _ directory: Int32, _ address: UInt64, _ buffer: (address: UInt64, size: Int32)) throws(Errno)
+    private static func readLink(_ task: KernelTask, _ directory: Int32, _ address: UInt64, _ buffer: (address: UInt64, size: Int32))
+        throws(Errno)
         -> Int
     {
         guard buffer.size > 0 else { throw .EINVAL }

@@ -2,6 +2,7 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
+import Synchronization
 
 /// read(2), write(2) and their many forms.
 enum ReadWriteCalls {
@@ -28,7 +29,9 @@ enum ReadWriteCalls {
         return try waitAndRead(task, file, at: offset, &buffer)
     }
 
-    private static func waitAndRead(_ task: KernelTask, _ file: FileDescription, at offset: Int64?, _ buffer: inout IOBuffer) throws(Errno) -> Int {
+    private static func waitAndRead(_ task: KernelTask, _ file: FileDescription, at offset: Int64?, _ buffer: inout IOBuffer) throws(Errno)
+        -> Int
+    {
         // The buffer is captured by the attempt, so it moves in and out.
         var moved = buffer
         defer { buffer = moved }
@@ -88,7 +91,9 @@ enum ReadWriteCalls {
     }
 
     /// A file for pread(2) and its family: ESPIPE without an offset.
-    @inline(__always) private static func seekable(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> FileDescription {
+    @inline(__always) private static func seekable(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno)
+        -> FileDescription
+    {
         let file = try task.file(arguments.int32(0))
         guard arguments.int64(3) >= 0 else { throw .EINVAL }
         guard file.isSeekable else { throw .ESPIPE }
@@ -172,7 +177,8 @@ enum ReadWriteCalls {
             if isCurrent { file.offset.withLock { $0 = place + Int64(count) } }
         } else {
             count = try write(
-                task, file, at: isCurrent ? nil : arguments.int64(3), &buffer, nonblocking: flags & TransferFlag.RWF_NOWAIT != 0 ? true : nil)
+                task, file, at: isCurrent ? nil : arguments.int64(3), &buffer,
+                nonblocking: flags & TransferFlag.RWF_NOWAIT != 0 ? true : nil)
         }
         if flags & (TransferFlag.RWF_DSYNC | TransferFlag.RWF_SYNC) != 0, file.isSeekable {
             try file.sync(dataOnly: flags & TransferFlag.RWF_SYNC == 0, task)

@@ -101,7 +101,9 @@ enum StatCalls {
         try checkAccess(task, arguments.int32(0), arguments[1], mode: arguments.uint32(2), flags: arguments.int32(3))
     }
 
-    private static func checkAccess(_ task: KernelTask, _ descriptor: Int32, _ address: UInt64, mode: UInt32, flags: Int32) throws(Errno) -> Int {
+    private static func checkAccess(_ task: KernelTask, _ descriptor: Int32, _ address: UInt64, mode: UInt32, flags: Int32) throws(Errno)
+        -> Int
+    {
         guard mode & ~7 == 0, flags & ~(AtFlag.AT_EACCESS | AtFlag.AT_SYMLINK_NOFOLLOW | AtFlag.AT_EMPTY_PATH) == 0 else { throw .EINVAL }
         let path = try task.optionalPath(at: address, flags)
         let context = flags & AtFlag.AT_EACCESS != 0 ? task : RealIdentity.context(for: task)
@@ -184,7 +186,8 @@ final class RealIdentity: FileContext {
     static func context(for task: KernelTask) -> any FileContext {
         let old = task.credentials
         // Root has what it is permitted, everybody else nothing (Linux: access_override_creds).
-        let capabilities: Capabilities = old.secureBits & SecureBits.noSetUserIDFixup != 0 ? old.effective : old.user.real == 0 ? old.permitted : []
+        let capabilities: Capabilities =
+            old.secureBits & SecureBits.noSetUserIDFixup != 0 ? old.effective : old.user.real == 0 ? old.permitted : []
         if old.user.real == old.user.fileSystem, old.group.real == old.group.fileSystem, capabilities == old.effective { return task }
         var user = old.user, group = old.group
         user.fileSystem = user.real

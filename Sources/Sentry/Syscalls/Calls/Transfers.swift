@@ -3,6 +3,7 @@ import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryVFS
+import Synchronization
 
 /// Moving data from file to file without the guest's memory: sendfile(2), splice(2), tee(2), vmsplice(2), copy_file_range(2).
 enum TransferCalls {
@@ -59,7 +60,9 @@ enum TransferCalls {
     }
 
     /// sendfile(2) from what has no offset: once what is there.
-    private static func copyStream(_ task: KernelTask, from input: FileDescription, to output: FileDescription, _ total: Int) throws(Errno) -> Int {
+    private static func copyStream(_ task: KernelTask, from input: FileDescription, to output: FileDescription, _ total: Int) throws(Errno)
+        -> Int
+    {
         if let pipe = input as? PipeFile { return try drain(task, pipe, to: output, at: nil, min(total, chunk), nonblocking: false) }
         guard input.inode?.type == .character else { throw .EINVAL }
         var done = 0
@@ -103,7 +106,8 @@ enum TransferCalls {
         let nonblocking = flags & SpliceFlag.SPLICE_F_NONBLOCK != 0
         let limit = Int(min(arguments[4], UInt64(chunk)))
         let inputPipe = input as? PipeFile, outputPipe = output as? PipeFile
-        if inputPipe != nil && arguments[1] != 0 || outputPipe != nil && arguments[3] != 0 { throw .ESPIPE }
+        let hasInputOffset = arguments[1] != 0, hasOutputOffset = arguments[3] != 0
+        if inputPipe != nil && hasInputOffset || outputPipe != nil && hasOutputOffset { throw .ESPIPE }
         if let inputPipe {
             if let outputPipe, outputPipe.pipe === inputPipe.pipe { throw .EINVAL }
             if output.flags.contains(.O_APPEND), outputPipe == nil { throw .EINVAL }
@@ -146,8 +150,9 @@ enum TransferCalls {
         try VFS.checkReadable(input)
         try VFS.checkWritable(output)
         let nonblocking = arguments.uint32(3) & SpliceFlag.SPLICE_F_NONBLOCK != 0
+        let limit = Int(min(arguments[2], UInt64(chunk)))
         let bytes = try task.waitFor(input, .readable, nonblocking: nonblocking || input.isNonblocking) { () throws(Errno) in
-            try input.pipe.peek(Int(min(arguments[2], UInt64(chunk))))
+            try input.pipe.peek(limit)
         }
         if bytes.isEmpty { return 0 }
         let room = try waitForRoom(task, output, nonblocking: nonblocking)
@@ -178,7 +183,9 @@ enum TransferCalls {
         var from = inputStart ?? input.offset.withLock { $0 }
         var to = outputStart ?? output.offset.withLock { $0 }
         let total = Int(min(arguments[4], UInt64(IOBuffer.maximumCount)))
-        guard !from.addingReportingOverflow(Int64(total)).overflow, !to.addingReportingOverflow(Int64(total)).overflow else { throw .EOVERFLOW }
+        guard !from.addingReportingOverflow(Int64(total)).overflow, !to.addingReportingOverflow(Int64(total)).overflow else {
+            throw .EOVERFLOW
+        }
         if input.inode === output.inode, from < to + Int64(total), to < from + Int64(total), total > 0 { throw .EINVAL }
         var done = 0
         do throws(Errno) {
