@@ -62,7 +62,14 @@ struct DoCommand: Verb {
             request.groupID = parsed.groupID ?? 0
         }
         for text in bind { request.binds.append(try BindText.parse(text)) }
-        return try runtime.runCommand(request)
+        do throws(SandboxError) {
+            return try runtime.runCommand(request)
+        } catch {
+            // As a shell has it: a command that is not there, and one that cannot be run.
+            guard error.message.contains("unable to start container process") else { throw error }
+            ErrorReporter(nestbox.settings).report(error)
+            return error.code == .notFound ? 127 : 126
+        }
     }
 }
 

@@ -132,9 +132,6 @@ struct DebugCommand: ParsableCommand {
         subcommands: [DebugStacks.self, DebugMetrics.self, DebugLogLevel.self, DebugGofer.self])
 }
 
-/// A verb below `debug`.
-protocol DebugVerb: Verb {}
-
 struct DebugStacks: Verb {
     static let configuration = CommandConfiguration(commandName: "stacks", abstract: "Print where every task of a sandbox waits.")
     @ParentCommand var nestbox: Nestbox

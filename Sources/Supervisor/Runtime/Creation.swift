@@ -116,7 +116,13 @@ extension ContainerRuntime {
         try requireRoot()
         var plan = try plan(request)
         try chooseTerminal(&plan, detached: true)
-        _ = try make(plan)
+        // A Ctrl-C must not leave a half-made container: it waits until the container is whole, and then removes it.
+        let foreground = try Foreground()
+        let record = try make(plan)
+        if foreground.isInterrupted {
+            try? delete(record.identifier, force: true)
+            throw SandboxError(.unavailable, "interrupted by a signal")
+        }
     }
 
     /// Makes the container. When it throws, nothing of it is left.
@@ -167,17 +173,18 @@ extension ContainerRuntime {
         let log = try componentLog(directory)
         timer.step("network namespaces, sockets")
 
-        let launcher = Launcher(settings: settings, identifier: identifier, log: log.rawValue)
+        var launcher = Launcher(settings: settings, identifier: identifier, log: log.rawValue)
+        launcher.oomScoreAdjustment = plan.spec.process.oomScoreAdjustment
         let gofer = try launcher.startGofer(
             plan.translation.gofer, control: controls.gofer.rawValue, files: files.second.rawValue, network: networks.empty.rawValue,
             cgroup: cgroup)
-        let goferID = gofer.identity.processID
-        undo.push("gofer") { Component.abandon(goferID) }
+        let goferIdentity = gofer.identity
+        undo.push("gofer") { Component.abandon(goferIdentity) }
         record.gofer = gofer.identity
         let sentry = try launcher.startSentry(
             control: controls.sentry.rawValue, network: networks.sentry?.rawValue ?? networks.empty.rawValue, cgroup: cgroup)
-        let sentryID = sentry.identity.processID
-        undo.push("sentry") { Component.abandon(sentryID) }
+        let sentryIdentity = sentry.identity
+        undo.push("sentry") { Component.abandon(sentryIdentity) }
         record.sentry = sentry.identity
         try store.save(record)
         timer.step("processes")

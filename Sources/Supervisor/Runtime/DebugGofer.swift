@@ -28,8 +28,8 @@ extension ContainerRuntime {
         let gofer = try Launcher(settings: settings, identifier: identifier, log: logDescriptor).startGofer(
             configuration, control: control.rawValue, files: files.second.rawValue, network: network.rawValue, cgroup: nil)
         let socket = files.takeFirst()
-        let goferID = gofer.identity.processID
-        defer { Component.abandon(goferID) }
+        let identity = gofer.identity
+        defer { Component.abandon(identity) }
         try Launcher.awaitReady(gofer)
         let client: FileClient
         do { client = try FileClient(socket) } catch { throw SandboxError(.protocolViolation, "the gofer's greeting failed: \(error)") }

@@ -161,7 +161,8 @@ extension ContainerRuntime {
         let answer = report.takeFirst()
         let text = (try? HostFile.read(answer.rawValue, maximum: 65536)) ?? []
         if text == Array("started".utf8) { return carrier }
-        Component.abandon(carrier)
+        try? HostCall.kill(carrier, 9)
+        _ = try? HostCall.waitForChild(carrier)
         throw Problem.parse(text) ?? SandboxError(.unavailable, "the carrier of the exec ended before the program was started")
     }
 

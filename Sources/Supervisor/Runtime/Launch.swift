@@ -13,10 +13,11 @@ struct Component: ~Copyable {
     /// Says "ready", or why not, or ends.
     let ready: OwnedDescriptor
 
-    /// Kills and reaps it.
-    static func abandon(_ processID: Int32) {
-        try? HostCall.kill(processID, 9)
-        _ = try? HostCall.waitForChild(processID)
+    /// Kills and reaps it. One that was reaped already is left alone: its number may name another process now.
+    static func abandon(_ identity: ProcessIdentity) {
+        guard HostProcess.identity(identity.processID) == identity else { return }
+        try? HostCall.kill(identity.processID, 9)
+        _ = try? HostCall.waitForChild(identity.processID)
     }
 }
 
@@ -27,6 +28,8 @@ struct Launcher {
     let settings: RuntimeSettings
     let identifier: String
     let log: Int32
+    /// The host's OOM killer takes processes with a high one first; nil leaves it as it is.
+    var oomScoreAdjustment: Int32?
 
     /// How long a component may take until it is ready. Only a broken host comes near it.
     static let patience: Int32 = 20_000
@@ -82,6 +85,13 @@ struct Launcher {
         let child = try spawner.spawn()
         let processID = child.pid
         if let cgroup { try cgroup.add(processID) }
+        if let adjustment = oomScoreAdjustment {
+            do throws(Errno) {
+                try HostFile.write("/proc/\(processID)/oom_score_adj", String(adjustment))
+            } catch {
+                Log.warning("oomScoreAdj \(adjustment) is not applied to the \(name): \(error.text) (lowering it needs CAP_SYS_RESOURCE)")
+            }
+        }
         do throws(SpawnError) {
             try child.proceed()
         } catch {
