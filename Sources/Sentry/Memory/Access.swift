@@ -21,7 +21,8 @@ extension AddressSpace {
     /// Calls `body(address in the Sentry, count)` for one stretch of guest memory after the other; it returns how many bytes it did not do, which ends
     /// the access. The sum of what was done, `count` when all went well. `stopsEarly`: a body that does less has not met a fault.
     func access(
-        _ state: inout SpaceState, _ address: UInt64, _ count: Int, _ kind: GuestAccess, stopsEarly: Bool = false, _ body: (UInt, Int) -> Int
+        _ state: inout SpaceState, _ address: UInt64, _ count: Int, _ kind: GuestAccess, stopsEarly: Bool = false,
+        _ body: (UInt, Int) -> Int
     ) -> Int {
         var done = 0
         while done < count {

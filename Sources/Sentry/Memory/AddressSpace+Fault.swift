@@ -19,7 +19,9 @@ extension AddressSpace {
     public func handleFault(_ fault: FaultInfo) -> FaultOutcome {
         // General protection, alignment check, protection keys: not about what is mapped.
         let isAboutMapping = fault.signal == SIGSEGV ? fault.code == SEGV_MAPERR || fault.code == SEGV_ACCERR : fault.code == BUS_ADRERR
-        guard isAboutMapping, fault.signal == SIGSEGV || fault.signal == SIGBUS else { return .signal(number: fault.signal, code: fault.code) }
+        guard isAboutMapping, fault.signal == SIGSEGV || fault.signal == SIGBUS else {
+            return .signal(number: fault.signal, code: fault.code)
+        }
         return state.withLock { state in handleFaultLocked(&state, fault) }
     }
 
@@ -69,7 +71,9 @@ extension AddressSpace {
             }
         }
         // The stub's mapping forbids what it was used for, and the region does not allow more.
-        if fault.code == SEGV_ACCERR, fault.access == nil, !protection.contains(.write) { return .signal(number: SIGSEGV, code: SEGV_ACCERR) }
+        if fault.code == SEGV_ACCERR, fault.access == nil, !protection.contains(.write) {
+            return .signal(number: SIGSEGV, code: SEGV_ACCERR)
+        }
         // Another thread has just mended it, or a batch had failed: map it (again).
         let start = max(run.start, region.start), end = min(run.end, region.end)
         let piece = RunEntry(start: start, end: end, value: run.value.advanced(by: start - run.start))
@@ -126,7 +130,8 @@ extension AddressSpace {
                 value.isWritable = true
                 switch backing.source {
                 case .memoryFile(let offset): (value.source, value.offset) = (.borrowed, offset)
-                case .descriptor(let descriptor, let offset): (value.source, value.offset) = (.host(HostWindows.window(of: descriptor)), offset)
+                case .descriptor(let descriptor, let offset):
+                    (value.source, value.offset) = (.host(HostWindows.window(of: descriptor)), offset)
                 }
                 let piece = RunEntry(start: start, end: start + length, value: value)
                 _ = state.runs.remove(piece.start, piece.end)
@@ -166,7 +171,8 @@ extension AddressSpace {
     }
 
     /// Copies the page and its neighbourhood into pages of this address space. `end`: up to where the source is alike.
-    private func copy(_ state: inout SpaceState, _ region: RegionEntry, _ run: RunEntry, _ page: UInt64, end: UInt64) -> Result<Void, Errno> {
+    private func copy(_ state: inout SpaceState, _ region: RegionEntry, _ run: RunEntry, _ page: UInt64, end: UInt64) -> Result<Void, Errno>
+    {
         let smallest: UInt64 = 64 << 10, largest: UInt64 = 1 << 20
         var low: UInt64
         var high: UInt64

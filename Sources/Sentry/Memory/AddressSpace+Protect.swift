@@ -111,7 +111,9 @@ extension AddressSpace {
     // MARK: mremap(2)
 
     /// mremap(2): the new address.
-    public func remap(_ address: UInt64, oldLength: UInt64, newLength: UInt64, flags: RemapFlags, newAddress: UInt64) throws(Errno) -> UInt64 {
+    public func remap(_ address: UInt64, oldLength: UInt64, newLength: UInt64, flags: RemapFlags, newAddress: UInt64) throws(Errno)
+        -> UInt64
+    {
         let known: RemapFlags = [.MREMAP_MAYMOVE, .MREMAP_FIXED, .MREMAP_DONTUNMAP]
         guard known.isSuperset(of: flags), address % pageSize == 0, newLength > 0 else { throw .EINVAL }
         if flags.contains(.MREMAP_FIXED) || flags.contains(.MREMAP_DONTUNMAP), !flags.contains(.MREMAP_MAYMOVE) { throw .EINVAL }
@@ -151,7 +153,9 @@ extension AddressSpace {
             let growth = region.value
             try checkLimits(state, address &+ old, address &+ old, growth)
             if state.limits.addressSpace != .max, state.total &+ (new - old) > state.limits.addressSpace { throw .ENOMEM }
-            if state.limits.data != .max, growth.isData, state.sum(where: { $0.isData }) &+ (new - old) > state.limits.data { throw .ENOMEM }
+            if state.limits.data != .max, growth.isData, state.sum(where: { $0.isData }) &+ (new - old) > state.limits.data {
+                throw .ENOMEM
+            }
             // In place?
             if !isMove, old > 0, address + old == region.end, let end = rangeEnd(address, new, limit: layout.maximumAddress),
                 state.regions.isEmpty(region.end, end)

@@ -25,7 +25,8 @@ public final class AddressSpace: Sendable {
     let minimumAddress: UInt64
     let state: Mutex<SpaceState>
 
-    public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits()) throws(Errno)
+    public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits())
+        throws(Errno)
     {
         try self.init(platform: platform, memoryFile: memoryFile, layout: layout, state: SpaceState(limits: limits))
     }
@@ -115,7 +116,10 @@ public final class AddressSpace: Sendable {
                 near = state.runs[next - 1].value.offset &+ state.runs[next - 1].length
             }
             let range = try memoryFile.allocate(end - start, near: near)
-            return [RunEntry(start: start, end: end, value: Run(source: .owned, offset: range.lowerBound, isCopyOnWrite: false, isWritable: true))]
+            return [
+                RunEntry(
+                    start: start, end: end, value: Run(source: .owned, offset: range.lowerBound, isCopyOnWrite: false, isWritable: true))
+            ]
         }
         var runs: [RunEntry] = []
         let write = region.isShared && region.protection.contains(.write)
@@ -135,7 +139,9 @@ public final class AddressSpace: Sendable {
                 case .memoryFile(let place):
                     Run(source: .borrowed, offset: place, isCopyOnWrite: !region.isShared, isWritable: write)
                 case .descriptor(let descriptor, let place):
-                    Run(source: .host(HostWindows.window(of: descriptor)), offset: place, isCopyOnWrite: !region.isShared, isWritable: write)
+                    Run(
+                        source: .host(HostWindows.window(of: descriptor)), offset: place, isCopyOnWrite: !region.isShared, isWritable: write
+                    )
                 }
             runs.append(RunEntry(start: cursor, end: cursor + length, value: run))
             cursor += length

@@ -36,7 +36,8 @@ final class HostWindow: Sendable {
                     _ = HostCall.raw(.munmap, Int(bitPattern: old), Int(Self.pieceSize))
                 }
                 let result = HostCall.raw(
-                    .mmap, 0, Int(Self.pieceSize), isWritable ? 3 : 1, 1, Int(descriptor.rawValue), Int(truncatingIfNeeded: piece * Self.pieceSize))
+                    .mmap, 0, Int(Self.pieceSize), isWritable ? 3 : 1, 1, Int(descriptor.rawValue),
+                    Int(truncatingIfNeeded: piece * Self.pieceSize))
                 if result > 0 || result < -4095 {
                     address = UInt(bitPattern: result)
                     pieces[piece] = address

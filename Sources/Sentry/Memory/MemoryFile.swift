@@ -88,7 +88,9 @@ public final class MemoryFile: Sendable {
     }
 
     /// Whether the page at `offset` has several references, and up to where that holds.
-    func isShared(at offset: UInt64, end: UInt64) -> (shared: Bool, end: UInt64) { allocator.withLock { $0.isShared(at: offset, end: end) } }
+    func isShared(at offset: UInt64, end: UInt64) -> (shared: Bool, end: UInt64) {
+        allocator.withLock { $0.isShared(at: offset, end: end) }
+    }
 
     /// Makes pages read zero and gives them back to the host, keeping them allocated.
     public func discard(_ range: Range<UInt64>) throws(Errno) { punch(range) }
@@ -156,7 +158,8 @@ public final class MemoryFile: Sendable {
         try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
         let place = Int(bitPattern: address(range.lowerBound)), count = Int(range.upperBound - range.lowerBound)
         return try HostCall.check(
-            offset.map { HostCall.raw(.pread64, Int(descriptor), place, count, Int($0)) } ?? HostCall.raw(.read, Int(descriptor), place, count))
+            offset.map { HostCall.raw(.pread64, Int(descriptor), place, count, Int($0)) }
+                ?? HostCall.raw(.read, Int(descriptor), place, count))
     }
 
     /// write(2) or pwrite(2) of the memory to a host file.
@@ -164,13 +167,15 @@ public final class MemoryFile: Sendable {
         try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
         let place = Int(bitPattern: address(range.lowerBound)), count = Int(range.upperBound - range.lowerBound)
         return try HostCall.check(
-            offset.map { HostCall.raw(.pwrite64, Int(descriptor), place, count, Int($0)) } ?? HostCall.raw(.write, Int(descriptor), place, count))
+            offset.map { HostCall.raw(.pwrite64, Int(descriptor), place, count, Int($0)) }
+                ?? HostCall.raw(.write, Int(descriptor), place, count))
     }
 
     /// Makes the host hold all pages of the range. ENOMEM at the limit.
     func populate(_ range: Range<UInt64>) throws(Errno) {
         let result = HostCall.raw(
-            .madvise, Int(bitPattern: address(range.lowerBound)), Int(range.upperBound - range.lowerBound), Int(MemoryAdvice.MADV_POPULATE_WRITE))
+            .madvise, Int(bitPattern: address(range.lowerBound)), Int(range.upperBound - range.lowerBound),
+            Int(MemoryAdvice.MADV_POPULATE_WRITE))
         if result == -14 /* EFAULT: over the limit */ { throw outOfMemory() }
         if result == 0 || result == -4 { return }
         // Before Linux 5.14: touch each page.

@@ -84,7 +84,9 @@ struct Run: RangeValue, Sendable {
         return copy
     }
     func continues(_ previous: Run, after length: UInt64) -> Bool {
-        guard offset == previous.offset &+ length, isCopyOnWrite == previous.isCopyOnWrite, isWritable == previous.isWritable else { return false }
+        guard offset == previous.offset &+ length, isCopyOnWrite == previous.isCopyOnWrite, isWritable == previous.isWritable else {
+            return false
+        }
         switch (source, previous.source) {
         case (.owned, .owned), (.borrowed, .borrowed): return true
         case (.host(let mine), .host(let other)): return mine === other
