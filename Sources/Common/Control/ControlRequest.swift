@@ -46,6 +46,7 @@ public final class ControlReply: Sendable {
     private let wantsWire: Bool
     private let state = Mutex<State>(.open)
     private let cancelled = Atomic<Bool>(false)
+    private let cancellation = Mutex<(@Sendable () -> Void)?>(nil)
 
     private enum State { case open, streaming, done }
 
@@ -65,7 +66,21 @@ public final class ControlReply: Sendable {
 
     /// Whether the client has given up; a long job may look.
     public var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
-    func cancel() { cancelled.store(true, ordering: .relaxed) }
+    func cancel() {
+        cancelled.store(true, ordering: .sequentiallyConsistent)
+        guard state.withLock({ $0 != .done }) else { return }
+        let body = cancellation.withLock { body in
+            defer { body = nil }
+            return body
+        }
+        body?()
+    }
+
+    /// Calls `body` once if the client gives up before the answer (or goes away); at once if it has. On the server's thread: it must not block.
+    public func onCancel(_ body: @escaping @Sendable () -> Void) {
+        cancellation.withLock { $0 = body }
+        if cancelled.load(ordering: .sequentiallyConsistent) { cancel() }
+    }
 
     /// Done, nothing to say: 204.
     public func succeed() { finish(status: 204, type: "", body: []) }

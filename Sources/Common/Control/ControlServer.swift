@@ -23,6 +23,8 @@ public final class ControlServer {
     private var nextConnection: UInt64 = 1
     private let limits = HTTP2Limits()
     private var finishing: Int32?
+    /// Called when the last client has left.
+    public var onLastDisconnect: (() -> Void)?
 
     /// Clients at once; more wait in the listening socket's queue.
     private static let maximumConnections = 64
@@ -126,6 +128,8 @@ public final class ControlServer {
     }
 
     private func turn(deadline: UInt64?) throws(SandboxError) {
+        let hadClients = !connections.isEmpty
+        defer { if hadClients, connections.isEmpty { onLastDisconnect?() } }
         var entries = [
             PollEntry(mailbox.descriptor, .POLLIN),
             PollEntry(connections.count < Self.maximumConnections && finishing == nil ? listening.rawValue : -1, .POLLIN),
