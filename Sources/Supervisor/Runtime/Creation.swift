@@ -169,6 +169,8 @@ extension ContainerRuntime {
         let networks = try Networks(plan.spec.linux)
         let directory = store.directory(identifier)
         let controls = try Controls(directory: directory)
+        // Open from before the Sentry's first instruction: a Sentry whose creator dies before there is a container sees it close, and ends.
+        let lifeline = try ComponentClient(directory: directory, .sentry)
         let files = try hostCall("make a socket pair") { () throws(Errno) in try HostCall.socketPair() }
         let log = try componentLog(directory)
         timer.step("network namespaces, sockets")
@@ -212,6 +214,9 @@ extension ContainerRuntime {
         timer.step("gofer ready")
         try Launcher.awaitReady(sentry)
         timer.step("sentry ready")
+        // An open call keeps the connection from being let go as idle while hooks take their time.
+        let events = try lifeline.client.begin(.get, "/v1/events")
+        defer { try? lifeline.client.cancel(events) }
         try runCreationHooks(plan, record, networks)
 
         var request = CreateRequest()

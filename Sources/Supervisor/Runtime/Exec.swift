@@ -222,7 +222,7 @@ enum ExecSession {
         let call = try waiting.begin("/v1/wait", task)
         while true {
             if let report = try waiting.takeResponse(call, returning: ExitReport.self) { return Int32(report.status) }
-            foreground.wait(for: waiting.descriptor, container: task.container, pid: task.pid, terminal: terminal, client: commands.client)
+            foreground.wait(for: waiting.descriptor, container: task.container, pid: task.pid, terminal: terminal, directory: directory)
             do throws(SandboxError) {
                 try waiting.pump(timeout: 0)
             } catch {

@@ -24,12 +24,15 @@ struct Foreground: ~Copyable {
     var isInterrupted: Bool { ((try? HostCall.waitReadable([signals.descriptor.rawValue], milliseconds: 0)) ?? nil) != nil }
 
     /// Waits until `finished` (readable: a pidfd, or a connection) has something, passing signals to the guest process meanwhile.
-    borrowing func wait(for finished: Int32, container: String, pid: Int32, terminal: Int32?, client: ControlClient) {
+    /// `directory` is the container's state directory.
+    borrowing func wait(for finished: Int32, container: String, pid: Int32, terminal: Int32?, directory: String) {
         while true {
             guard let ready = try? HostCall.pollReadable([signals.descriptor.rawValue, finished]) else { return }
             if ready[1] { return }
             guard ready[0], let signal = try? signals.next() else { continue }
             do throws(SandboxError) {
+                // A connection for each: the Sentry lets idle ones go.
+                let client = try ComponentClient(directory: directory, .sentry).client
                 if signal == Self.SIGWINCH {
                     guard let terminal, let size = try? HostCall.terminalSize(terminal) else { continue }
                     var request = ResizeRequest()
