@@ -30,13 +30,14 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     private let inodes = Mutex<[Key: Entry]>([:])
     /// Host device numbers below the tree, as the guest sees them.
     private let devices: Mutex<[UInt64: UInt64]>
-    private static let lastDevice = Atomic<UInt32>(0x8_0000)
     /// Donated descriptors, over all trees of the Sentry.
     static let descriptors = DonatedDescriptors(limit: 2048)
 
     /// Attaches to tree number `tree` of the Gofer behind `client`.
     /// - Throws: the Gofer's error, EIO when the connection is broken.
-    public init(client: FileClient, tree: UInt32, shared: Bool, device: UInt64, typeName: String = "gofer") throws(Errno) {
+    public init(client: FileClient, tree: UInt32, shared: Bool, device: UInt64 = FileSystem.makeDevice(), typeName: String = "gofer")
+        throws(Errno)
+    {
         let reply = try client.call(AttachRequest(tree: tree))
         self.client = client
         isShared = shared
@@ -136,8 +137,7 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
             if let known = table[host] { return known }
             // Bounded by the mounts of the host; a Gofer that invents devices gets one number for all.
             guard table.count < 4096 else { return device }
-            let minor = Self.lastDevice.add(1, ordering: .relaxed).newValue
-            let made = DeviceNumber.make(major: 0, minor: minor)
+            let made = FileSystem.makeDevice()
             table[host] = made
             return made
         }
