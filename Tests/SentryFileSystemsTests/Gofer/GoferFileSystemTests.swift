@@ -225,4 +225,29 @@ import Testing
         try VFS.truncate(file, size: 5, mount.context)
         #expect(try file.attributes(mount.context).size == 5)
     }
+
+    @Test func writesKeepSizeAndTimesTrue() throws {
+        let mount = try GoferMount()
+        let file = try mount.open("/f", [.O_CREAT, .O_RDWR])
+        var place = try VFS.resolve(span("/f").span, at: mount.root, [], mount.context)
+        try VFS.changeTimes(place, access: .at(Timespec()), modification: .at(Timespec()), mount.context)
+        #expect(try mount.stat("/f").modificationTime == Timespec())
+        #expect(try mount.write(file, "hello") == 5)
+        #expect(try mount.stat("/f").size == 5)
+        #expect(try mount.stat("/f").modificationTime > Timespec(tv_sec: 1))
+        #expect(try mount.write(file, " world") == 6)
+        #expect(try mount.text(file) == "hello world")
+        let appending = try mount.open("/f", [.O_WRONLY, .O_APPEND])
+        #expect(try mount.write(appending, "!") == 1)
+        #expect(try mount.text(file) == "hello world!")
+        #expect(try appending.seek(0, whence: 1, mount.context) == 12)
+        _ = try mount.open("/f", [.O_WRONLY, .O_TRUNC])
+        #expect(try mount.stat("/f").size == 0)
+        #expect(try mount.text(file) == "")
+        try file.allocate(mode: 0, offset: 0, length: 8192, mount.context)
+        #expect(try mount.stat("/f").size == 8192)
+        try file.sync(dataOnly: false, mount.context)
+        place = try VFS.resolve(span("/f").span, at: mount.root, [], mount.context)
+        #expect(place.dentry.inode === file.inode)
+    }
 }

@@ -2,6 +2,7 @@ import FileProtocol
 import GoferFileServer
 import Host
 import LinuxABI
+import SentryMemory
 import SentryVFS
 import Synchronization
 
@@ -94,13 +95,14 @@ final class GoferMount: Sendable {
         }
         return names
     }
-    /// The text behind a donated descriptor.
-    func text(_ file: FileDescription) throws -> String {
-        guard let inode = file.inode as? GoferInode else { throw Errno.EIO }
-        let descriptor = try inode.descriptor(writable: false)
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        var span = bytes.mutableSpan
-        let count = try HostCall.read(descriptor.rawValue, at: 0, into: &span)
-        return String(decoding: bytes.prefix(count), as: UTF8.self)
+    /// The first 4096 bytes of an open file.
+    func text(_ file: FileDescription) throws(Errno) -> String {
+        var buffer = IOBuffer.kernel(capacity: 4096)
+        _ = try file.read(at: 0, into: &buffer, context)
+        return String(decoding: buffer.bytes, as: UTF8.self)
+    }
+    @discardableResult func write(_ file: FileDescription, _ text: String) throws(Errno) -> Int {
+        var buffer = IOBuffer.kernel(Array(text.utf8))
+        return try file.write(from: &buffer, context)
     }
 }

@@ -57,6 +57,6 @@ extension GoferInode: MappableObject {
         let spaces = state.withLock { Array($0.mappings.values) }
         let page: UInt64 = 4096
         let start = size > UInt64.max - page ? UInt64.max : (size + page - 1) & ~(page - 1)
-        for mapping in spaces { mapping.space.invalidate(self, start..<UInt64.max) }
+        for mapping in spaces { mapping.space?.invalidate(self, start..<UInt64.max) }
     }
 }

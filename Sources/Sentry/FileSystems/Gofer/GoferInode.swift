@@ -31,7 +31,7 @@ final class GoferInode: Inode, @unchecked Sendable {
         var mappingPath: [UInt8] = []
     }
     struct Mapping {
-        let space: AddressSpace
+        weak var space: AddressSpace?
         var regions: Int
     }
     let state: Mutex<State>
