@@ -94,7 +94,10 @@ let package = Package(
         unitTests("WireTests", ["Wire", "Host", "LinuxABI"]),
         unitTests("FileProtocolTests", ["FileProtocol", "Wire", "Host", "LinuxABI"]),
         unitTests("ControlTests", ["Control", "Wire", "Host", "Diagnostics", "LinuxABI"]),
-        unitTests("ConfinementTests", ["Confinement", "Host", "LinuxABI"]),
+        unitTests("ConfinementTests", ["Confinement", "ConfinementProbe", "Host", "Diagnostics", "LinuxABI"]),
+        // Confines itself like the Sentry or the Gofer, then tries what must not work.
+        .executableTarget(name: "ConfinementProbe", dependencies: ["Confinement", "Host", "Diagnostics", "LinuxABI"],
+            path: "Tests/ConfinementProbe", swiftSettings: settings),
         unitTests("GoferFileServerTests", ["GoferFileServer", "FileProtocol", "Wire", "Host", "LinuxABI"]),
         unitTests("SentryPlatformTests", ["SentryPlatform", "Host", "LinuxABI"]),
         unitTests("SentryMemoryTests", ["SentryMemory", "SentryPlatform", "Host", "LinuxABI"]),

@@ -47,13 +47,13 @@ public struct ProcessSpawner: Sendable {
             throw SandboxError(
                 error, "open \(String(decoding: program, as: UTF8.self))", hint: "install all three executables in one directory")
         }
-        let separate = NamespaceFlags.CLONE_NEWNS | NamespaceFlags.CLONE_NEWIPC | NamespaceFlags.CLONE_NEWUTS
+        let separate = CloneFlags.CLONE_NEWNS.rawValue | CloneFlags.CLONE_NEWIPC.rawValue | CloneFlags.CLONE_NEWUTS.rawValue
         var request = SpawnRequest(executable: executable.rawValue)
         request.arguments = [program.split(separator: 0x2f).last.map(Array.init) ?? program] + arguments
         request.environment = Self.environment
         request.descriptors = descriptors
         request.networkNamespace = networkNamespace
-        request.cloneNamespaces = NamespaceFlags.CLONE_NEWPID
+        request.cloneNamespaces = CloneFlags.CLONE_NEWPID.rawValue
         switch role {
         case .sentry:
             request.newUser = true
@@ -107,13 +107,13 @@ public enum NetworkNamespace {
     private static func newNamespace() throws(Errno) -> OwnedDescriptor {
         let mine = Array("/proc/thread-self/ns/net".utf8)
         let home = try HostCall.open(mine, flags: OpenFlag.O_RDONLY)
-        _ = try HostCall.check(HostCall.raw(.unshare, Int(NamespaceFlags.CLONE_NEWNET)))
+        _ = try HostCall.check(HostCall.raw(.unshare, Int(CloneFlags.CLONE_NEWNET.rawValue)))
         let result: Result<Int32, Errno>
         do throws(Errno) { result = .success(try HostCall.open(mine, flags: OpenFlag.O_RDONLY).release()) } catch {
             result = .failure(error)
         }
         // A thread that cannot come home must not go on in the empty one.
-        guard HostCall.raw(.setns, Int(home.rawValue), Int(NamespaceFlags.CLONE_NEWNET)) == 0 else { exitProcess(1) }
+        guard HostCall.raw(.setns, Int(home.rawValue), Int(CloneFlags.CLONE_NEWNET.rawValue)) == 0 else { exitProcess(1) }
         return OwnedDescriptor(adopting: try result.get())
     }
 
@@ -138,6 +138,6 @@ public enum NetworkNamespace {
 
     /// Whether the descriptor is one of a network namespace: ioctl NS_GET_NSTYPE answers CLONE_NEWNET.
     private static func isNamespace(_ descriptor: Int32) -> Bool {
-        HostCall.raw(.ioctl, Int(descriptor), 0xb703) == Int(NamespaceFlags.CLONE_NEWNET)
+        HostCall.raw(.ioctl, Int(descriptor), 0xb703) == Int(CloneFlags.CLONE_NEWNET.rawValue)
     }
 }

@@ -1,16 +1,6 @@
 public import Diagnostics
 internal import Host
 
-/// How far a process confines itself.
-public enum ConfinementMode: String, Sendable, CaseIterable {
-    /// Everything; an offending call kills the process. What the Supervisor always asks for.
-    case full
-    /// Everything, but an offending call first prints its number to the log. For developers: it lets a signal handler run.
-    case trap
-    /// Nothing. For debuggers; warned about in the log.
-    case none
-}
-
 /// What Sentry and Gofer have in common on their command lines. See README.md for the start-up contract.
 public struct CommonOptions: Sendable {
     /// Name in the log; the id of the first container.

@@ -130,3 +130,10 @@ public enum HostSpawn {
         }
     }
 }
+
+extension HostCall {
+    /// From now on a call that a trapping filter stops is reported to `descriptor` before SIGSYS ends the process.
+    public static func reportForbiddenCalls(to descriptor: Int32) throws(Errno) {
+        _ = try check(Int(chost_report_forbidden_calls(descriptor)))
+    }
+}

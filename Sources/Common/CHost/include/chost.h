@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "chost_spawn.h"
+#include "chost_trap.h"
 
 // A system call made directly: the result, or -errno.
 static inline long chost_syscall(long number, long a, long b, long c, long d, long e, long f) {
