@@ -50,6 +50,8 @@ integration:
 run: rootfs build
 	@scripts/show
 
+# PEER="NAME=COMMAND" adds another OCI runtime to the comparison.
+export PEER
 bench: rootfs build
 	@Benchmarks/run
 

@@ -10,7 +10,8 @@ enum TestEnvironment {
     /// The directory of the release executables.
     static let executables = variables["NESTBOX_BIN"] ?? tree + "/.build/release"
 
-    static let nestbox = executables + "/nestbox"
+    /// The runtime under test. Another OCI runtime here checks the tests themselves.
+    static let nestbox = variables["NESTBOX_RUNTIME"] ?? executables + "/nestbox"
 
     /// A Debian tree that no test may change.
     static let rootFileSystem = variables["NESTBOX_ROOTFS"] ?? ""
