@@ -43,7 +43,7 @@ unit:
 	@scripts/stage "unit tests" $(SWIFT) test $(LAYERS) --disable-xctest --skip IntegrationTests
 
 # FILTER is a regular expression of test names, as in `make integration FILTER=Lifecycle`.
-FILTER ?= IntegrationTests
+FILTER ?=
 integration:
 	@scripts/stage "integration tests" scripts/integration "$(FILTER)"
 

@@ -83,7 +83,7 @@ extension IntegrationTests {
 
         @Test func maskedAndReadOnlyPaths() throws {
             let outcome = try output(
-                "cat /proc/kcore /etc/hostname 2>&1 | wc -c; ls -A /usr/share | wc -l; echo 5 2>/dev/null >/proc/sys/kernel/domainname || echo read-only"
+                "cat /proc/kcore /etc/hostname 2>/dev/null | wc -c; ls -A /usr/share | wc -l; echo 5 2>/dev/null >/proc/sys/kernel/domainname || echo read-only"
             ) { spec in
                 spec.edit = {
                     $0["linux"]["maskedPaths"] = ["/proc/kcore", "/etc/hostname", "/usr/share", "/no/such/path"]
