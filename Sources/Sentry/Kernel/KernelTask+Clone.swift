@@ -215,6 +215,7 @@ extension KernelTask {
             container: container, processID: identifier, actions: actions, processGroup: processGroup, parent: parent,
             exitSignal: sibling ? threadGroup.tree[proof].exitSignal : arguments.exitSignal, limits: threadGroup.limits.copy(),
             startTime: now)
+        group.oomScoreAdjustment.store(threadGroup.oomScoreAdjustment.load(ordering: .relaxed), ordering: .relaxed)
         let child = KernelTask(
             container: container, threadGroup: group, threadID: identifier, context: childContext, resources: childResources,
             registers: childRegisters, mask: mask, seccomp: seccomp, startTime: now)

@@ -1,6 +1,6 @@
 public import LinuxABI
 public import SentryVFS
-import Synchronization
+public import Synchronization
 
 /// A process (Linux: thread group, struct signal_struct).
 public final class ThreadGroup: Sendable {
@@ -68,6 +68,8 @@ public final class ThreadGroup: Sendable {
     let accounting = Mutex(Accounting())
     /// ITIMER_* and POSIX timers.
     let timers = ProcessTimers()
+    /// oom_score_adj of proc(5), -1000 to 1000; children inherit it.
+    public let oomScoreAdjustment = Atomic<Int32>(0)
     /// Told the exit of a process that the kernel itself started (no parent).
     let onExit: (@Sendable (ExitReport) -> Void)?
 

@@ -98,7 +98,7 @@ public class StaticDirectory: SyntheticDirectory, @unchecked Sendable {
     }
 
     /// The directory at `path` below this one, made as needed.
-    public func directory(_ path: String) -> StaticDirectory {
+    @discardableResult public func directory(_ path: String) -> StaticDirectory {
         var current = self
         for component in path.split(separator: "/") {
             let name = String(component)

@@ -12,8 +12,8 @@ public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
     /// Checked when the file is opened, before anything else (ptrace access rules); throws what open(2) says.
     public typealias Gate = @Sendable (any FileContext) throws(Errno) -> Void
 
-    fileprivate let content: Content?
-    fileprivate let store: Store?
+    private let content: Content?
+    private let store: Store?
     private let gate: Gate?
     private let ownerSource: (@Sendable () -> (user: UInt32, group: UInt32))?
 
@@ -39,20 +39,22 @@ public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
     public override func open(_ path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) -> FileDescription {
         if flags.isWritable, store == nil { throw .EACCES }
         try gate?(context)
-        return SyntheticOpenFile(self, path: path, flags: flags)
+        return SyntheticOpenFile(path: path, flags: flags, content: content, store: store)
     }
 }
 
 /// An open file with made content. The content is made by the first read and again by every read at offset 0, so that one pass through the file sees
 /// one state, and rewinding sees the present one, as Linux's seq_file does.
-final class SyntheticOpenFile: FileDescription, @unchecked Sendable {
-    private let file: SyntheticFile
+class SyntheticOpenFile: FileDescription, @unchecked Sendable {
+    private let content: SyntheticFile.Content?
+    private let store: SyntheticFile.Store?
     private let snapshot = Mutex<[UInt8]?>(nil)
     /// The longest write, in bytes; Linux's sysctl and attribute files take a page.
     private static let maximumWrite = 4096
 
-    init(_ file: SyntheticFile, path: Path, flags: OpenFlags) {
-        self.file = file
+    init(path: Path, flags: OpenFlags, content: SyntheticFile.Content?, store: SyntheticFile.Store?) {
+        self.content = content
+        self.store = store
         super.init(path: path, flags: flags)
     }
 
@@ -61,7 +63,7 @@ final class SyntheticOpenFile: FileDescription, @unchecked Sendable {
 
     override func read(at offset: Int64, into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
         guard offset >= 0 else { throw .EINVAL }
-        guard let make = file.content else { throw .EINVAL }
+        guard let make = content else { throw .EINVAL }
         let bytes = try current(rewound: offset == 0, make, context)
         guard offset < Int64(bytes.count) else { return 0 }
         let start = Int(offset)
@@ -79,7 +81,7 @@ final class SyntheticOpenFile: FileDescription, @unchecked Sendable {
     override func write(
         at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext
     ) throws(Errno) -> Int {
-        guard let store = file.store else { throw .EINVAL }
+        guard let store = store else { throw .EINVAL }
         let count = buffer.remaining
         guard count <= Self.maximumWrite else { throw .EINVAL }
         let bytes = try buffer.copyIn(limit: Self.maximumWrite)

@@ -7,7 +7,7 @@ import SentryVFS
 
 /// Sending and receiving on sockets: send(2), recv(2), and their relatives with message headers.
 enum SocketMessageCalls {
-    static let all: [SystemCall] = [
+    static let calls: [SystemCall] = [
         SystemCall(.sendto, sendto),
         SystemCall(.recvfrom, recvfrom),
         SystemCall(.sendmsg, sendmsg),

@@ -7,7 +7,7 @@ import SentryVFS
 
 /// Sockets: making, naming and connecting them. Messages are in SocketMessages.swift.
 enum SocketCalls {
-    static let all: [SystemCall] =
+    static let calls: [SystemCall] =
         [
             SystemCall(.socket, socket, .partial("AF_UNIX; other families need a network mode, and there is none yet")),
             SystemCall(.socketpair, socketpair),
@@ -21,7 +21,7 @@ enum SocketCalls {
             SystemCall(.getpeername, getpeername),
             SystemCall(.getsockopt, getsockopt),
             SystemCall(.setsockopt, setsockopt),
-        ] + SocketMessageCalls.all
+        ] + SocketMessageCalls.calls
 
     // MARK: Helpers
 
