@@ -51,6 +51,7 @@ extension Container {
                 session.tree[proof].leader = threadGroup
                 if let terminal = configuration.terminal {
                     session.tree[proof].terminal = terminal
+                    terminal.sessionStarted(session)
                     session.tree[proof].foreground = group
                 }
                 group.tree[proof].members = [threadGroup]

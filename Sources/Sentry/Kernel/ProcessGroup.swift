@@ -5,6 +5,8 @@ import Synchronization
 public protocol ControllingTerminal: AnyObject, Sendable {
     /// The device number for /proc/PID/stat (makedev encoding).
     var deviceNumber: UInt64 { get }
+    /// A session was made with this terminal (a process that is started on a terminal). Called with the tree lock held: only remembers.
+    func sessionStarted(_ session: Session)
     /// The session's leader has exited or given the terminal up; the kernel has already forgotten the terminal and sent SIGHUP and SIGCONT to
     /// the foreground group. No kernel lock is held.
     func sessionEnded(_ session: Session)

@@ -65,10 +65,11 @@ open class Socket: FileDescription, @unchecked Sendable {  // Subclasses keep th
         return count
     }
 
-    /// How long a blocking receive may wait, in nanoseconds; nil: for ever (SO_RCVTIMEO).
-    public var receiveTimeout: UInt64? { options.withLock { $0.receiveTimeout } }
-    /// How long a blocking send may wait, in nanoseconds; nil: for ever (SO_SNDTIMEO).
-    public var sendTimeout: UInt64? { options.withLock { $0.sendTimeout } }
+    /// SO_RCVTIMEO and SO_SNDTIMEO.
+    open override var readTimeout: UInt64? { options.withLock { $0.receiveTimeout } }
+    open override var writeTimeout: UInt64? { options.withLock { $0.sendTimeout } }
+    /// A blocking write on a stream goes on until everything is sent.
+    open override var writesCompletely: Bool { isStream }
 }
 
 /// Values of socket(7) options that are kept and given back.

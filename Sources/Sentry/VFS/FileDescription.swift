@@ -129,6 +129,10 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
     /// What mmap maps; ENODEV when the file cannot be mapped.
     open func mappable(_ context: any FileContext) throws(Errno) -> any MappableObject { throw .ENODEV }
 
+    /// How long a blocking read or write waits before it gives up with EAGAIN, in nanoseconds; nil: for ever (SO_RCVTIMEO, SO_SNDTIMEO).
+    open var readTimeout: UInt64? { nil }
+    open var writeTimeout: UInt64? { nil }
+
     // MARK: Readiness
 
     /// Which of `mask` (plus POLLERR and POLLHUP) hold now. Regular files are always ready.

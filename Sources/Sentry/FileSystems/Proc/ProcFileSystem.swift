@@ -64,15 +64,19 @@ public final class ProcFileSystem: SyntheticFileSystem, @unchecked Sendable {  /
 
         init(_ fileSystem: ProcFileSystem) {
             super.init(fileSystem, number: 1)
-            add("self", SyntheticLink(fileSystem) { [weak fileSystem] context throws(Errno) in
-                guard let fileSystem else { throw .ENOENT }
-                return Array(String(try fileSystem.selfTask(context).processID).utf8)
-            })
-            add("thread-self", SyntheticLink(fileSystem) { [weak fileSystem] context throws(Errno) in
-                guard let fileSystem else { throw .ENOENT }
-                let task = try fileSystem.selfTask(context)
-                return Array("\(task.processID)/task/\(task.threadID)".utf8)
-            })
+            add(
+                "self",
+                SyntheticLink(fileSystem) { [weak fileSystem] context throws(Errno) in
+                    guard let fileSystem else { throw .ENOENT }
+                    return Array(String(try fileSystem.selfTask(context).processID).utf8)
+                })
+            add(
+                "thread-self",
+                SyntheticLink(fileSystem) { [weak fileSystem] context throws(Errno) in
+                    guard let fileSystem else { throw .ENOENT }
+                    let task = try fileSystem.selfTask(context)
+                    return Array("\(task.processID)/task/\(task.threadID)".utf8)
+                })
         }
 
         override var linkCount: UInt32 { UInt32(truncatingIfNeeded: super.linkCount &+ UInt32(proc?.processes(from: 0).count ?? 0)) }

@@ -63,13 +63,19 @@ public final class Sysctls: Sendable {
 
     /// A number (or several, separated by tabs) that is kept.
     private func number(_ name: String, _ value: String, _ range: ClosedRange<Int64> = 0...Int64.max, count: Int = 1) {
-        add(name, Setting(kind: .numbers(range, count: count), isWritable: true, read: { [weak self] in self?.stored(name) ?? value },
-            write: { [weak self] new throws(Errno) in self?.store(name, new) }))
+        add(
+            name,
+            Setting(
+                kind: .numbers(range, count: count), isWritable: true, read: { [weak self] in self?.stored(name) ?? value },
+                write: { [weak self] new throws(Errno) in self?.store(name, new) }))
     }
 
     private func text(_ name: String, _ value: String, maximum: Int = 128) {
-        add(name, Setting(kind: .text(maximum: maximum), isWritable: true, read: { [weak self] in self?.stored(name) ?? value },
-            write: { [weak self] new throws(Errno) in self?.store(name, new) }))
+        add(
+            name,
+            Setting(
+                kind: .text(maximum: maximum), isWritable: true, read: { [weak self] in self?.stored(name) ?? value },
+                write: { [weak self] new throws(Errno) in self?.store(name, new) }))
     }
 
     private func stored(_ name: String) -> String? { values.withLock { $0.stored[name] } }
@@ -77,22 +83,33 @@ public final class Sysctls: Sendable {
 
     private func addKernel() {
         let container = container
-        add("kernel/hostname", Setting(kind: .text(maximum: 64), isWritable: true,
-            read: { String(decoding: container.state.withLock { $0.hostName }, as: UTF8.self) },
-            write: { new throws(Errno) in container.state.withLock { $0.hostName = Array(new.utf8) } }))
-        add("kernel/domainname", Setting(kind: .text(maximum: 64), isWritable: true,
-            read: { String(decoding: container.state.withLock { $0.domainName }, as: UTF8.self) },
-            write: { new throws(Errno) in container.state.withLock { $0.domainName = Array(new.utf8) } }))
+        add(
+            "kernel/hostname",
+            Setting(
+                kind: .text(maximum: 64), isWritable: true,
+                read: { String(decoding: container.state.withLock { $0.hostName }, as: UTF8.self) },
+                write: { new throws(Errno) in container.state.withLock { $0.hostName = Array(new.utf8) } }))
+        add(
+            "kernel/domainname",
+            Setting(
+                kind: .text(maximum: 64), isWritable: true,
+                read: { String(decoding: container.state.withLock { $0.domainName }, as: UTF8.self) },
+                write: { new throws(Errno) in container.state.withLock { $0.domainName = Array(new.utf8) } }))
         fixed("kernel/ostype", KernelRelease.name)
         fixed("kernel/osrelease", KernelRelease.release)
         fixed("kernel/version", KernelRelease.version)
         fixed("kernel/arch", KernelRelease.machine)
         fixed("kernel/pid_max", String(PIDNamespace.maximum))
-        add("kernel/threads-max", Setting(kind: .text(maximum: 0), isWritable: false,
-            read: { String(container.state.withLock { $0.tasksLimit } ?? 62_000) }, write: { _ throws(Errno) in throw .EACCES }))
+        add(
+            "kernel/threads-max",
+            Setting(
+                kind: .text(maximum: 0), isWritable: false,
+                read: { String(container.state.withLock { $0.tasksLimit } ?? 62_000) }, write: { _ throws(Errno) in throw .EACCES }))
         let boot = bootIdentifier
         fixed("kernel/random/boot_id", boot)
-        add("kernel/random/uuid", Setting(kind: .text(maximum: 0), isWritable: false, read: { Self.uuid() }, write: { _ throws(Errno) in throw .EACCES }))
+        add(
+            "kernel/random/uuid",
+            Setting(kind: .text(maximum: 0), isWritable: false, read: { Self.uuid() }, write: { _ throws(Errno) in throw .EACCES }))
         for (name, value) in [
             ("kernel/random/entropy_avail", "256"), ("kernel/random/poolsize", "256"), ("kernel/random/urandom_min_reseed_secs", "60"),
             ("kernel/random/write_wakeup_threshold", "256"), ("kernel/cap_last_cap", "40"), ("kernel/ngroups_max", "65536"),
@@ -132,12 +149,14 @@ public final class Sysctls: Sendable {
             ("vm/panic_on_oom", "0"), ("vm/vfs_cache_pressure", "100"), ("vm/legacy_va_layout", "0"), ("vm/page-cluster", "3"),
             ("vm/zone_reclaim_mode", "0"), ("vm/admin_reserve_kbytes", "8192"), ("vm/user_reserve_kbytes", "131072"),
             ("vm/unprivileged_userfaultfd", "0"), ("vm/memfd_noexec", "0"), ("fs/file-max", "9223372036854775807"),
-            ("fs/file-nr", "0\t0\t9223372036854775807"), ("fs/nr_open", "1048576"), ("fs/inode-nr", "0\t0"), ("fs/inode-state", "0\t0\t0\t0\t0\t0\t0"),
+            ("fs/file-nr", "0\t0\t9223372036854775807"), ("fs/nr_open", "1048576"), ("fs/inode-nr", "0\t0"),
+            ("fs/inode-state", "0\t0\t0\t0\t0\t0\t0"),
             ("fs/dentry-state", "0\t0\t45\t0\t0\t0"), ("fs/pipe-max-size", "1048576"), ("fs/pipe-user-pages-soft", "16384"),
             ("fs/pipe-user-pages-hard", "0"), ("fs/inotify/max_user_instances", "128"), ("fs/inotify/max_user_watches", "65536"),
             ("fs/inotify/max_queued_events", "16384"), ("fs/epoll/max_user_watches", "1048576"), ("fs/protected_hardlinks", "1"),
             ("fs/protected_symlinks", "1"), ("fs/protected_fifos", "1"), ("fs/protected_regular", "2"), ("fs/suid_dumpable", "0"),
-            ("fs/mount-max", "100000"), ("fs/aio-max-nr", "65536"), ("fs/aio-nr", "0"), ("fs/leases-enable", "1"), ("fs/lease-break-time", "45"),
+            ("fs/mount-max", "100000"), ("fs/aio-max-nr", "65536"), ("fs/aio-nr", "0"), ("fs/leases-enable", "1"),
+            ("fs/lease-break-time", "45"),
             ("fs/overflowuid", "65534"), ("fs/overflowgid", "65534"),
         ] { fixed(name, value) }
         for (name, value) in [
@@ -150,11 +169,14 @@ public final class Sysctls: Sendable {
         for (name, value) in [
             ("net/core/somaxconn", "4096"), ("net/core/rmem_default", "212992"), ("net/core/rmem_max", "212992"),
             ("net/core/wmem_default", "212992"), ("net/core/wmem_max", "212992"), ("net/core/netdev_max_backlog", "1000"),
-            ("net/core/optmem_max", "131072"), ("net/unix/max_dgram_qlen", "512"), ("net/ipv4/ip_forward", "0"), ("net/ipv4/ip_default_ttl", "64"),
+            ("net/core/optmem_max", "131072"), ("net/unix/max_dgram_qlen", "512"), ("net/ipv4/ip_forward", "0"),
+            ("net/ipv4/ip_default_ttl", "64"),
             ("net/ipv4/ip_unprivileged_port_start", "1024"), ("net/ipv4/ip_nonlocal_bind", "0"), ("net/ipv4/tcp_syncookies", "1"),
-            ("net/ipv4/tcp_timestamps", "1"), ("net/ipv4/tcp_sack", "1"), ("net/ipv4/tcp_window_scaling", "1"), ("net/ipv4/tcp_fin_timeout", "60"),
+            ("net/ipv4/tcp_timestamps", "1"), ("net/ipv4/tcp_sack", "1"), ("net/ipv4/tcp_window_scaling", "1"),
+            ("net/ipv4/tcp_fin_timeout", "60"),
             ("net/ipv4/tcp_keepalive_time", "7200"), ("net/ipv4/tcp_keepalive_intvl", "75"), ("net/ipv4/tcp_keepalive_probes", "9"),
-            ("net/ipv4/tcp_max_syn_backlog", "1024"), ("net/ipv4/tcp_tw_reuse", "2"), ("net/ipv4/tcp_retries2", "15"), ("net/ipv4/tcp_ecn", "2"),
+            ("net/ipv4/tcp_max_syn_backlog", "1024"), ("net/ipv4/tcp_tw_reuse", "2"), ("net/ipv4/tcp_retries2", "15"),
+            ("net/ipv4/tcp_ecn", "2"),
             ("net/ipv4/tcp_fastopen", "1"), ("net/ipv4/tcp_syn_retries", "6"), ("net/ipv6/conf/all/disable_ipv6", "1"),
             ("net/ipv6/conf/default/disable_ipv6", "1"), ("net/ipv6/conf/lo/disable_ipv6", "1"), ("net/ipv6/conf/all/forwarding", "0"),
             ("net/ipv4/conf/all/forwarding", "0"), ("net/ipv4/conf/all/rp_filter", "0"), ("net/ipv4/conf/default/rp_filter", "0"),

@@ -29,10 +29,14 @@ struct SystemFiles {
         for (name, text) in Self.fixed { root.add(name, SyntheticFile(proc, text: text)) }
         for (name, target) in [("mounts", "self/mounts"), ("net", "self/net")] { root.add(name, SyntheticLink(proc, to: target)) }
         let proc = proc
-        root.add("kmsg", SyntheticFile(proc, permissions: 0o400, content: { [weak proc] context throws(Errno) in
-            guard let proc, context.credentials.has(.CAP_SYSLOG) || context.credentials.has(.CAP_SYS_ADMIN) else { throw .EPERM }
-            return proc.kernel.log.text(sinceClear: false)
-        }))
+        root.add(
+            "kmsg",
+            SyntheticFile(
+                proc, permissions: 0o400,
+                content: { [weak proc] context throws(Errno) in
+                    guard let proc, context.credentials.has(.CAP_SYSLOG) || context.credentials.has(.CAP_SYS_ADMIN) else { throw .EPERM }
+                    return proc.kernel.log.text(sinceClear: false)
+                }))
         root.directory("fs")
         root.directory("driver")
         root.directory("bus")
@@ -42,11 +46,18 @@ struct SystemFiles {
             "shm",
             SyntheticFile(
                 proc,
-                text: "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n"))
-        root.directory("sysvipc").add("sem", SyntheticFile(proc, text: "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"))
+                text:
+                    "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n"
+            ))
+        root.directory("sysvipc").add(
+            "sem", SyntheticFile(proc, text: "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"))
         root.directory("sysvipc").add(
             "msg",
-            SyntheticFile(proc, text: "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"))
+            SyntheticFile(
+                proc,
+                text:
+                    "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
+            ))
         root.directory("pressure")
         for resource in ["cpu", "io", "memory"] {
             let line = "avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
@@ -55,10 +66,14 @@ struct SystemFiles {
     }
 
     private func file(_ root: StaticDirectory, _ name: String, _ content: @escaping @Sendable (ProcFileSystem) -> [UInt8]) {
-        root.add(name, SyntheticFile(proc, content: { [weak proc] _ throws(Errno) in
-            guard let proc else { throw .EIO }
-            return content(proc)
-        }))
+        root.add(
+            name,
+            SyntheticFile(
+                proc,
+                content: { [weak proc] _ throws(Errno) in
+                    guard let proc else { throw .EIO }
+                    return content(proc)
+                }))
     }
 
     private static let terminalDrivers = """
@@ -71,16 +86,24 @@ struct SystemFiles {
         """
 
     private static let fixed: [(String, String)] = [
-        ("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tcgroup2\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tmqueue\nnodev\toverlay\n\text4\n"),
+        (
+            "filesystems",
+            "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tcgroup2\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tmqueue\nnodev\toverlay\n\text4\n"
+        ),
         (
             "devices",
             "Character devices:\n  1 mem\n  4 /dev/vc/0\n  4 tty\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n128 ptm\n136 pts\n\nBlock devices:\n"
         ),
-        ("partitions", "major minor  #blocks  name\n\n"), ("diskstats", ""), ("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+        ("partitions", "major minor  #blocks  name\n\n"), ("diskstats", ""),
+        ("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
         ("modules", ""), ("cmdline", "console=nestbox\n"), ("key-users", ""), ("keys", ""), ("consoles", ""), ("locks", ""), ("misc", ""),
         ("dma", ""), ("fb", ""), ("iomem", ""), ("ioports", ""), ("crypto", ""), ("mdstat", "Personalities : \nunused devices: <none>\n"),
-        ("execdomains", "0-0\tLinux           \t[kernel]\n"), ("buddyinfo", ""), ("pagetypeinfo", ""), ("zoneinfo", ""), ("slabinfo", "slabinfo - version: 2.1\n"),
-        ("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\nio\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n"),
+        ("execdomains", "0-0\tLinux           \t[kernel]\n"), ("buddyinfo", ""), ("pagetypeinfo", ""), ("zoneinfo", ""),
+        ("slabinfo", "slabinfo - version: 2.1\n"),
+        (
+            "cgroups",
+            "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\nio\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n"
+        ),
         ("timer_list", ""), ("kallsyms", ""), ("schedstat", "version 15\ntimestamp 0\n"),
     ]
 
@@ -98,16 +121,22 @@ struct SystemFiles {
         let free = total - used
         let rows: [(String, UInt64)] = [
             ("MemTotal:", total), ("MemFree:", free), ("MemAvailable:", free), ("Buffers:", 0), ("Cached:", 0), ("SwapCached:", 0),
-            ("Active:", used), ("Inactive:", 0), ("Active(anon):", used), ("Inactive(anon):", 0), ("Active(file):", 0), ("Inactive(file):", 0),
-            ("Unevictable:", 0), ("Mlocked:", 0), ("SwapTotal:", 0), ("SwapFree:", 0), ("Dirty:", 0), ("Writeback:", 0), ("AnonPages:", used),
-            ("Mapped:", 0), ("Shmem:", 0), ("KReclaimable:", 0), ("Slab:", 0), ("SReclaimable:", 0), ("SUnreclaim:", 0), ("KernelStack:", 0),
-            ("PageTables:", 0), ("NFS_Unstable:", 0), ("Bounce:", 0), ("WritebackTmp:", 0), ("CommitLimit:", total), ("Committed_AS:", used),
+            ("Active:", used), ("Inactive:", 0), ("Active(anon):", used), ("Inactive(anon):", 0), ("Active(file):", 0),
+            ("Inactive(file):", 0),
+            ("Unevictable:", 0), ("Mlocked:", 0), ("SwapTotal:", 0), ("SwapFree:", 0), ("Dirty:", 0), ("Writeback:", 0),
+            ("AnonPages:", used),
+            ("Mapped:", 0), ("Shmem:", 0), ("KReclaimable:", 0), ("Slab:", 0), ("SReclaimable:", 0), ("SUnreclaim:", 0),
+            ("KernelStack:", 0),
+            ("PageTables:", 0), ("NFS_Unstable:", 0), ("Bounce:", 0), ("WritebackTmp:", 0), ("CommitLimit:", total),
+            ("Committed_AS:", used),
             ("VmallocTotal:", 0x1fff_ffff_fc00), ("VmallocUsed:", 0), ("VmallocChunk:", 0), ("AnonHugePages:", 0), ("ShmemHugePages:", 0),
             ("ShmemPmdMapped:", 0), ("FileHugePages:", 0), ("FilePmdMapped:", 0),
         ]
         var text = ProcText()
         for (label, bytes) in rows { text.addKilobytes(label, bytes, labelWidth: 16) }
-        text.add("HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n")
+        text.add(
+            "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n"
+        )
         return text.bytes
     }
 
@@ -179,7 +208,9 @@ struct SystemFiles {
             // Those that are gone live on in who waited for them.
             sum.add(group.childrenUsage)
         }
-        return (TaskStatusFiles.ticks(sum.userTime), TaskStatusFiles.ticks(sum.systemTime), sum.voluntarySwitches &+ sum.involuntarySwitches)
+        return (
+            TaskStatusFiles.ticks(sum.userTime), TaskStatusFiles.ticks(sum.systemTime), sum.voluntarySwitches &+ sum.involuntarySwitches
+        )
     }
 
     private static func elapsed(_ proc: ProcFileSystem) -> UInt64 { HostClock.monotonic &- proc.kernel.bootTime }

@@ -42,7 +42,8 @@ enum TaskMemoryFiles {
         TaskEntry("pagemap") { proc, task, number in
             // Physical frame numbers are nothing a guest may know, and there are none.
             SyntheticFile(
-                proc, permissions: 0o400, number: number, owner: { task.fileOwner }, gate: { _ throws(Errno) in throw .EPERM }, content: nil)
+                proc, permissions: 0o400, number: number, owner: { task.fileOwner }, gate: { _ throws(Errno) in throw .EPERM }, content: nil
+            )
         },
         TaskEntry("clear_refs") { proc, task, number in
             SyntheticFile(
@@ -114,7 +115,9 @@ enum TaskMemoryFiles {
         return path.flatMap { $0 == 0x0a ? Array("\\012".utf8) : [$0] }
     }
 
-    private static func rows(_ r: (resident: UInt64, shared: UInt64, anonymous: UInt64, locked: UInt64, isWritable: Bool)) -> [(String, UInt64)] {
+    private static func rows(_ r: (resident: UInt64, shared: UInt64, anonymous: UInt64, locked: UInt64, isWritable: Bool)) -> [(
+        String, UInt64
+    )] {
         let own = r.resident > r.shared ? r.resident - r.shared : 0
         // Shared pages belong to several; with two owners as the estimate, half of them counts here.
         let proportional = own + r.shared / 2

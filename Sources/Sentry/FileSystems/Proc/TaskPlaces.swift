@@ -113,7 +113,8 @@ enum TaskPlaces {
         private let mount: Mount
         init() {
             mount = Mount(
-                identifier: 0, fileSystem: fileSystem, root: Dentry(parent: nil, name: [], inode: nil), source: Array("nsfs".utf8), flags: [])
+                identifier: 0, fileSystem: fileSystem, root: Dentry(parent: nil, name: [], inode: nil), source: Array("nsfs".utf8),
+                flags: [])
         }
         func place(_ kind: String, _ identifier: UInt64) -> Path {
             let inode = SyntheticFile(fileSystem, permissions: 0o444, number: identifier, content: nil)

@@ -87,7 +87,9 @@ enum SettingText {
 
     /// The words of a line.
     static func words(_ bytes: [UInt8]) -> [String] {
-        bytes.prefix(while: { $0 != 0 }).split(whereSeparator: { $0 == 0x20 || $0 == 0x09 || $0 == 0x0a }).map { String(decoding: $0, as: UTF8.self) }
+        bytes.prefix(while: { $0 != 0 }).split(whereSeparator: { $0 == 0x20 || $0 == 0x09 || $0 == 0x0a }).map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     static func parse(_ word: String) -> Int64? {

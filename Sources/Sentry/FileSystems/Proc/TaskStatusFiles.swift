@@ -86,9 +86,12 @@ enum TaskStatusFiles {
         text.add(" (")
         text.add(ProcText.escape(task.name))
         text.add(") \(subject.stateLetter.letter) \(relations.parent) \(relations.group) \(relations.session) \(relations.terminal)")
-        text.add(" \(relations.foreground) 4194304 \(usage.minorFaults) \(children.minorFaults) \(usage.majorFaults) \(children.majorFaults)")
+        text.add(
+            " \(relations.foreground) 4194304 \(usage.minorFaults) \(children.minorFaults) \(usage.majorFaults) \(children.majorFaults)")
         text.add(" \(ticks(usage.userTime)) \(ticks(usage.systemTime)) \(ticks(children.userTime)) \(ticks(children.systemTime))")
-        text.add(" \(priority) \(inspection.nice) \(max(1, group.threadCount)) 0 \(ticks(start)) \(statistics.total) \(statistics.resident / 4096)")
+        text.add(
+            " \(priority) \(inspection.nice) \(max(1, group.threadCount)) 0 \(ticks(start)) \(statistics.total) \(statistics.resident / 4096)"
+        )
         text.add(" \(limit) \(shown(layout?.startCode)) \(shown(layout?.endCode)) \(shown(layout?.startStack)) 0 0")
         text.add(" \(low(pending)) \(low(task.signalMask)) \(low(actions.ignored)) \(low(actions.caught)) 0 0 0 17 0")
         text.add(" \(inspection.scheduling.priority) \(inspection.scheduling.policy) 0 0 0")
@@ -127,7 +130,8 @@ enum TaskStatusFiles {
         let highest = task.files.all().last.map { Int($0.number) + 1 } ?? 0
         text.add("FDSize:\t\(max(64, (highest + 63) / 64 * 64))\nGroups:\t")
         for group in credentials.groups { text.add("\(group) ") }
-        text.add("\nNStgid:\t\(group.processID)\nNSpid:\t\(subject.identifier)\nNSpgid:\t\(relations.group)\nNSsid:\t\(relations.session)\n")
+        text.add(
+            "\nNStgid:\t\(group.processID)\nNSpid:\t\(subject.identifier)\nNSpgid:\t\(relations.group)\nNSsid:\t\(relations.session)\n")
         if let memory = task.memory { addMemory(memory.space.statistics(), &text) }
         text.add("CoreDumping:\t0\nTHP_enabled:\t1\n")
         let shared = group.pendingSignals
@@ -159,7 +163,8 @@ enum TaskStatusFiles {
         let anonymous = s.resident > s.sharedResident ? s.resident - s.sharedResident : 0
         let rows: [(String, UInt64)] = [
             ("VmPeak:\t", s.peakTotal), ("VmSize:\t", s.total), ("VmLck:\t", s.locked), ("VmPin:\t", 0), ("VmHWM:\t", s.peakResident),
-            ("VmRSS:\t", s.resident), ("RssAnon:\t", anonymous), ("RssFile:\t", s.sharedResident), ("RssShmem:\t", 0), ("VmData:\t", s.data),
+            ("VmRSS:\t", s.resident), ("RssAnon:\t", anonymous), ("RssFile:\t", s.sharedResident), ("RssShmem:\t", 0),
+            ("VmData:\t", s.data),
             ("VmStk:\t", s.stack), ("VmExe:\t", s.text), ("VmLib:\t", 0), ("VmPTE:\t", UInt64(s.regionCount) * 4096), ("VmSwap:\t", 0),
             ("HugetlbPages:\t", 0),
         ]
@@ -173,7 +178,9 @@ enum TaskStatusFiles {
         for word in words.reversed() {
             for half in [word >> 32, word & 0xffff_ffff] {
                 if isFirst, half == 0 { continue }
-                if isFirst { text.addHex(half) } else {
+                if isFirst {
+                    text.addHex(half)
+                } else {
                     text.add(",")
                     text.addHex(half, width: 8)
                 }

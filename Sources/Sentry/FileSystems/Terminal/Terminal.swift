@@ -157,6 +157,9 @@ public final class Terminal: ControllingTerminal, Sendable {
         kernel.tree.withLock { proof in session.tree[proof].foreground?.send(.kernel(signal), proof) }
     }
 
+    /// A process was started on this terminal.
+    public func sessionStarted(_ session: Session) { control.withLock { $0.session = session } }
+
     /// The kernel took the terminal away from the session.
     public func sessionEnded(_ session: Session) {
         control.withLock { if $0.session === session { $0.session = nil } }

@@ -20,6 +20,7 @@ public final class TerminalFile: FileDescription, @unchecked Sendable {
     }
 
     public override func released(_ context: any FileContext) { terminal.slaveClosed() }
+    public override var writesCompletely: Bool { true }
 
     private func isHungUp(_ state: Terminal.State) -> Bool { state.generation != generation }
 
@@ -156,6 +157,7 @@ public final class TerminalMasterFile: FileDescription, @unchecked Sendable {
         terminal.masterClosed()
         onClose()
     }
+    public override var writesCompletely: Bool { true }
 
     public override func read(into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
         if buffer.remaining == 0 { return 0 }

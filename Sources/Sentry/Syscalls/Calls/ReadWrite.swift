@@ -1,3 +1,4 @@
+internal import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
@@ -35,9 +36,22 @@ enum ReadWriteCalls {
         // The buffer is captured by the attempt, so it moves in and out.
         var moved = buffer
         defer { buffer = moved }
-        return try task.waitFor(file, .readable, nonblocking: false) { () throws(Errno) in
-            try VFS.read(file, at: offset, into: &moved, task)
+        let timeout = file.readTimeout
+        do throws(Errno) {
+            return try task.waitFor(file, .readable, deadline: deadline(timeout), nonblocking: false) { () throws(Errno) in
+                try VFS.read(file, at: offset, into: &moved, task)
+            }
+        } catch {
+            // With a time-out the call is not restarted (signal(7)).
+            throw error == .ERESTARTSYS && timeout != nil ? .EINTR : error
         }
+    }
+
+    /// The CLOCK_MONOTONIC time that is `timeout` nanoseconds away.
+    private static func deadline(_ timeout: UInt64?) -> UInt64? {
+        guard let timeout else { return nil }
+        let (sum, overflow) = HostClock.monotonic.addingReportingOverflow(timeout)
+        return overflow ? .max : sum
     }
 
     /// Writes, waiting until something is written, or everything when the file is of that kind. SIGPIPE comes with EPIPE.
@@ -63,10 +77,11 @@ enum ReadWriteCalls {
     ) throws(Errno) -> Int {
         var moved = buffer
         defer { buffer = moved }
+        let timeout = file.writeTimeout
         var done = before
         repeat {
             do throws(Errno) {
-                let count = try task.waitFor(file, .writable, nonblocking: false) { () throws(Errno) in
+                let count = try task.waitFor(file, .writable, deadline: deadline(timeout), nonblocking: false) { () throws(Errno) in
                     try VFS.write(file, at: offset, from: &moved, task)
                 }
                 if count == 0 { break }
@@ -74,7 +89,7 @@ enum ReadWriteCalls {
             } catch {
                 if error == .EPIPE { task.send(.user(Signal.SIGPIPE, from: task)) }
                 if done > 0 { break }
-                throw error
+                throw error == .ERESTARTSYS && timeout != nil ? .EINTR : error
             }
         } while file.writesCompletely && moved.remaining > 0
         return done

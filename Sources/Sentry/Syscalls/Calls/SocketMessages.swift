@@ -166,7 +166,7 @@ enum SocketMessageCalls {
         do throws(Errno) {
             var pending = message
             repeat {
-                let count = try SocketCalls.wait(task, socket, .writable, timeout: socket.sendTimeout, nonblocking: nonblocking) {
+                let count = try SocketCalls.wait(task, socket, .writable, timeout: socket.writeTimeout, nonblocking: nonblocking) {
                     () throws(Errno) in
                     try socket.send(&pending, task)
                 }
@@ -241,7 +241,7 @@ enum SocketMessageCalls {
         var received: IncomingMessage
         do {
             var target = buffer
-            received = try SocketCalls.wait(task, socket, .readable, timeout: socket.receiveTimeout, nonblocking: nonblocking) {
+            received = try SocketCalls.wait(task, socket, .readable, timeout: socket.readTimeout, nonblocking: nonblocking) {
                 () throws(Errno) in
                 try socket.receive(into: &target, flags: flags, task)
             }
@@ -252,7 +252,7 @@ enum SocketMessageCalls {
             var target = buffer
             guard
                 let more = try? SocketCalls.wait(
-                    task, socket, .readable, timeout: socket.receiveTimeout, nonblocking: nonblocking,
+                    task, socket, .readable, timeout: socket.readTimeout, nonblocking: nonblocking,
                     { () throws(Errno) in try socket.receive(into: &target, flags: flags, task) }), more.count > 0
             else { break }
             buffer = target

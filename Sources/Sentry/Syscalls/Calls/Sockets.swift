@@ -150,7 +150,7 @@ enum SocketCalls {
     {
         guard flags & ~(SocketType.SOCK_NONBLOCK | SocketType.SOCK_CLOEXEC) == 0 else { throw .EINVAL }
         let listener = try get(task, descriptor)
-        let socket = try wait(task, listener, .readable, timeout: listener.receiveTimeout, nonblocking: false) { () throws(Errno) in
+        let socket = try wait(task, listener, .readable, timeout: listener.readTimeout, nonblocking: false) { () throws(Errno) in
             try listener.accept(task)
         }
         if flags & SocketType.SOCK_NONBLOCK != 0 { socket.setStatusFlags(.O_NONBLOCK) }
@@ -169,7 +169,7 @@ enum SocketCalls {
     private static func connect(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let socket = try get(task, arguments.int32(0))
         let address = try copyInAddress(task, arguments[1], arguments.int32(2))
-        try wait(task, socket, .writable, timeout: socket.sendTimeout, nonblocking: false) { () throws(Errno) in
+        try wait(task, socket, .writable, timeout: socket.writeTimeout, nonblocking: false) { () throws(Errno) in
             try socket.connect(address, task)
         }
         return 0
