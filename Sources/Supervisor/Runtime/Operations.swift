@@ -18,8 +18,12 @@ extension ContainerRuntime {
         defer { _ = lock.rawValue }
         var observed = try observe(identifier)
         try Lifecycle.require(.start, of: identifier, in: observed.status)
-        if !observed.record.startContainer.isEmpty {
-            throw SandboxError(.unsupported, "startContainer hooks are not served yet", hint: "use createRuntime or poststart hooks")
+        do throws(SandboxError) {
+            try runGuestHooks(observed.record)
+        } catch {
+            // The specification: an error, and the container is stopped.
+            HostProcess.killAndWait(observed.record.sentry)
+            throw error
         }
         let client = try client(identifier)
         let _: TaskReference = try client.post("/v1/start", ContainerReference(identifier))

@@ -35,7 +35,9 @@ extension ContainerRuntime {
             if foreground.isInterrupted { throw SandboxError(.unavailable, "interrupted by a signal") }
             let process = try hostCall("watch the sentry") { () throws(Errno) in try HostCall.openProcess(record.sentry.processID) }
             try start(record.identifier)
-            foreground.wait(for: process.rawValue, container: record.identifier, pid: 0, terminal: terminal, directory: store.directory(record.identifier))
+            foreground.wait(
+                for: process.rawValue, container: record.identifier, pid: 0, terminal: terminal,
+                directory: store.directory(record.identifier))
             let ended = try hostCall("wait for the sentry") { () throws(Errno) in try HostCall.waitForChild(record.sentry.processID) }
             status = conclude(record, ended)
         } catch {
