@@ -94,6 +94,7 @@ extension HostCall {
     /// wait4(2): waits until the child has ended, and reaps it.
     public static func waitForChild(_ processID: Int32) throws(Errno) -> ChildStatus {
         var status: [Int32] = [0]
+        // SAFETY: wait4 fills one int.
         try unsafe status.withUnsafeMutableBufferPointer { p throws(Errno) in
             let address = Int(bitPattern: p.baseAddress)
             _ = try retrying { raw(.wait4, Int(processID), address, 0, 0) }
