@@ -14,9 +14,17 @@ enum EmptyRoot {
     private static let MNT_DETACH = 2
 
     /// Makes an empty, read-only tmpfs the root of this mount namespace, and lets go of all that was mounted. Descriptors that are open
-    /// (trees of detached mounts too) stay usable. Needs a mount namespace of its own: in the host's it would take the host down, so
-    /// a namespace shared with process 1 of the host is refused.
+    /// (trees of detached mounts too) stay usable. A process that nobody put into namespaces (one started by hand) makes itself a mount
+    /// namespace first: pivoting in the host's would take the host down.
     static func enter() throws(SandboxError) {
+        // The first process of a PID namespace was put there by ProcessSpawner, with a mount namespace of its own.
+        if HostCall.raw(.getpid) != 1 {
+            let result = HostCall.raw(.unshare, Int(CloneFlags.CLONE_NEWNS.rawValue))
+            if result < 0 {
+                throw SandboxError(
+                    Errno(rawValue: Int32(-result)), "make a mount namespace", hint: "by hand: run as root, or with --confinement none")
+            }
+        }
         try mount("make the mounts private", source: nil, target: "/", type: nil, flags: MS_REC | MS_PRIVATE, data: nil)
         // Any directory that every host has will do: it disappears with the rest.
         let place = "/proc"

@@ -1,3 +1,4 @@
+internal import Confinement
 public import Control
 internal import Diagnostics
 internal import FileProtocol
@@ -28,6 +29,7 @@ private struct Gofer {
     /// The connected socket, or the listening one of a Gofer started by hand.
     private let files: Int32
     private let isListening: Bool
+    private let makeNodes: Bool
 
     init(_ options: GoferOptions) throws(SandboxError) {
         self.options = options
@@ -47,6 +49,7 @@ private struct Gofer {
         guard !configuration.trees.isEmpty else {
             throw SandboxError(.invalidArgument, "no tree to serve", hint: "give --config-fd or --tree")
         }
+        makeNodes = configuration.allowMakeNode
         HostCall.setFileCreationMask(0)
         var trees: [ServedTree] = []
         for specification in configuration.trees { trees.append(try ServedTree.open(specification)) }
@@ -116,6 +119,8 @@ private struct Gofer {
                     finish(told >= 0 ? told : status)
                 }
             }
+        try Confinement.apply(
+            .gofer(makeNodes: makeNodes), mode: options.common.confinement, logDescriptor: options.common.logDescriptor)
         // Only from here on is there a second thread, and a peer to hear.
         do { try startThread(body) } catch { throw SandboxError(error, "cannot start the file server's thread") }
         options.common.announceReady()
