@@ -111,6 +111,7 @@ let package = Package(
         unitTests("SupervisorOCITests", ["SupervisorOCI", "LinuxABI"]),
         unitTests("SupervisorRuntimeTests", ["SupervisorRuntime", "SupervisorOCI", "Control", "Wire", "Host", "Diagnostics", "LinuxABI"]),
         unitTests("SupervisorCommandLineTests", ["SupervisorCommandLine", "SupervisorRuntime", "Diagnostics", argumentParser]),
+        unitTests("DocumentTests", ["SentrySyscalls", "SentryKernel", "Control", "Confinement", "FileProtocol", "Wire", "LinuxABI"]),
 
         // Whole sandboxes, started from .build/release.
         .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests",
