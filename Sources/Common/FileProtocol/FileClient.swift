@@ -1,7 +1,7 @@
 public import Host
 public import LinuxABI
 import Synchronization
-import Wire
+public import Wire
 
 /// The Sentry's end of a connection to a Gofer. Any number of threads may have requests in flight.
 ///
@@ -80,10 +80,10 @@ public final class FileClient: Sendable {
 
     /// Sends a request and waits for the answer.
     /// - Throws: the server's error; EIO when the connection is broken; EINVAL when the request is out of the protocol's bounds.
-    public func call<R: FileRequest>(_ request: R) throws(Errno) -> R.Reply { try exchange(request).reply }
+    @inlinable public func call<R: FileRequest>(_ request: R) throws(Errno) -> R.Reply { try exchange(request).reply }
 
     /// The same for a request whose answer brings a descriptor.
-    public func open<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptor: SharedDescriptor) {
+    @inlinable public func open<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptor: SharedDescriptor) {
         let (reply, descriptor) = try exchange(request)
         guard let descriptor else { throw .EIO }
         return (reply, descriptor)
@@ -121,7 +121,8 @@ public final class FileClient: Sendable {
 
     // MARK: One round trip
 
-    private func exchange<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptor: SharedDescriptor?) {
+    // Inlinable, so that a caller's code for its messages is made for their types.
+    @inlinable func exchange<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptor: SharedDescriptor?) {
         var bytes: [UInt8]
         do { bytes = try FrameSender.encode(request, type: R.type.rawValue) } catch { throw .EINVAL }
         let frame = try roundTrip(&bytes)
@@ -137,10 +138,7 @@ public final class FileClient: Sendable {
         guard frame.descriptors.count == (R.donates ? 1 : 0) else {
             throw violation("wrong number of descriptors", UInt64(frame.descriptors.count))
         }
-        do { return (try R.Reply(decoding: frame.body), frame.descriptors.first) } catch {
-            fail("reply to \(R.type): \(error)")
-            throw .EIO
-        }
+        do { return (try R.Reply(decoding: frame.body), frame.descriptors.first) } catch { throw malformed(R.type, error) }
     }
 
     private func register(_ pending: Pending) -> UInt32? {
@@ -175,7 +173,7 @@ public final class FileClient: Sendable {
 
     private enum Step { case have(Frame), failed, lead, wait(Waiter) }
 
-    private func roundTrip(_ bytes: inout [UInt8]) throws(Errno) -> Frame {
+    @usableFromInline func roundTrip(_ bytes: inout [UInt8]) throws(Errno) -> Frame {
         guard let tag = register(.sent) else { throw .EIO }
         try send(&bytes, tag: tag)
         let step = state.withLock { state -> Step in
@@ -263,7 +261,12 @@ public final class FileClient: Sendable {
 
     // MARK: Failure
 
-    private func violation(_ what: StaticString, _ value: UInt64) -> Errno {
+    @usableFromInline func malformed(_ type: MessageType, _ error: WireError) -> Errno {
+        fail("reply to \(type): \(error)")
+        return .EIO
+    }
+
+    @usableFromInline func violation(_ what: StaticString, _ value: UInt64) -> Errno {
         fail("\(ConnectionError.protocolViolation(what, value))")
         return .EIO
     }

@@ -1,4 +1,4 @@
-public import Host
+internal import Host
 public import LinuxABI
 
 /// A small client for people and tools: looks at one tree of a Gofer by path. Symbolic links are not followed.

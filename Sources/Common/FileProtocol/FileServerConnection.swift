@@ -1,6 +1,6 @@
 public import Host
 public import LinuxABI
-import Wire
+public import Wire
 
 /// What a server does for each request. A thrown error becomes the reply; `donated` rides with a good one, which then must have it.
 public protocol FileService: AnyObject {
@@ -39,11 +39,11 @@ public protocol FileService: AnyObject {
 
 /// The Gofer's end of a connection: reads requests in order, answers each of them, and closes the connection at the first broken rule.
 public final class FileServerConnection<Service: FileService> {
-    private let socket: SharedDescriptor
-    private let service: Service
+    @usableFromInline let socket: SharedDescriptor
+    @usableFromInline let service: Service
     private var receiver: FrameReceiver
-    private var minor: UInt16 = FileProtocolVersion.minor
-    /// Requests answered so far.
+    @usableFromInline var minor: UInt16 = FileProtocolVersion.minor
+    /// Requests taken so far.
     public private(set) var served: UInt64 = 0
 
     /// Serves `socket` with `service`, once `run` is called.
@@ -55,16 +55,26 @@ public final class FileServerConnection<Service: FileService> {
 
     /// Greets the client and answers until it closes the connection between two frames.
     /// - Throws: why the connection was given up.
-    public func run() throws(ConnectionError) {
-        guard let agreement = try Handshake.asServer(socket.rawValue, &receiver) else { return }
-        minor = agreement.minor
-        while let frame = try receiver.next() {
-            try answer(frame)
-            served &+= 1
-        }
+    @inlinable public func run() throws(ConnectionError) {
+        guard try greet() else { return }
+        while let frame = try next() { try answer(frame) }
     }
 
-    private func answer(_ frame: Frame) throws(ConnectionError) {
+    /// False when the client closed the connection before it said anything.
+    @usableFromInline func greet() throws(ConnectionError) -> Bool {
+        guard let agreement = try Handshake.asServer(socket.rawValue, &receiver) else { return false }
+        minor = agreement.minor
+        return true
+    }
+
+    @usableFromInline func next() throws(ConnectionError) -> Frame? {
+        let frame = try receiver.next()
+        if frame != nil { served &+= 1 }
+        return frame
+    }
+
+    // Inlinable, so that the code is made for the service and the messages.
+    @inlinable func answer(_ frame: Frame) throws(ConnectionError) {
         guard frame.header.flags == 0 else { throw .protocolViolation("not a request", UInt64(frame.header.flags)) }
         guard frame.descriptors.isEmpty else { throw .protocolViolation("descriptors with a request", UInt64(frame.descriptors.count)) }
         guard let type = MessageType(rawValue: frame.header.type) else {
@@ -107,13 +117,13 @@ public final class FileServerConnection<Service: FileService> {
         }
     }
 
-    private func reply<R: FileRequest>(
+    @inlinable func reply<R: FileRequest>(
         _ frame: Frame, _: R.Type, _ body: (R) throws(Errno) -> R.Reply
     ) throws(ConnectionError) {
         try donate(frame, R.self) { (request, _) throws(Errno) in try body(request) }
     }
 
-    private func donate<R: FileRequest>(
+    @inlinable func donate<R: FileRequest>(
         _ frame: Frame, _: R.Type, _ body: (R, inout OwnedDescriptor?) throws(Errno) -> R.Reply
     ) throws(ConnectionError) {
         let request: R
@@ -133,7 +143,7 @@ public final class FileServerConnection<Service: FileService> {
         _ = consume donated
     }
 
-    private func refuse(_ header: FrameHeader, _ error: Errno) throws(ConnectionError) {
+    @usableFromInline func refuse(_ header: FrameHeader, _ error: Errno) throws(ConnectionError) {
         let failure = Failure(error: (1...4095).contains(error.rawValue) ? error.rawValue : Errno.EIO.rawValue)
         do {
             let bytes = try FrameSender.encode(

@@ -121,7 +121,7 @@ public struct FrameReceiver: ~Copyable {
 /// Encoding and sending of frames.
 public enum FrameSender {
     /// A whole frame. The tag may be patched in later.
-    public static func encode<S: WireStructure>(
+    @inlinable public static func encode<S: WireStructure>(
         _ body: S, type: UInt16, flags: UInt16 = 0, tag: UInt32 = 0, descriptors: Int = 0, minor: UInt16 = FileProtocolVersion.minor
     ) throws(WireError) -> [UInt8] {
         var output: [UInt8] = []
@@ -137,7 +137,7 @@ public enum FrameSender {
     }
 
     /// Writes a little-endian number into the header.
-    static func patch(_ frame: inout [UInt8], at offset: Int, _ value: UInt32) {
+    @inlinable static func patch(_ frame: inout [UInt8], at offset: Int, _ value: UInt32) {
         for index in 0..<4 where offset + index < frame.count {
             frame[offset + index] = UInt8(truncatingIfNeeded: value >> UInt32(8 * index))
         }
