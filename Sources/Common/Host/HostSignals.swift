@@ -18,13 +18,15 @@ public struct SignalDescriptor: ~Copyable, Sendable {
         descriptor = OwnedDescriptor(adopting: Int32(number))
     }
 
-    /// Waits for the next signal.
-    public borrowing func next() throws(Errno) -> Int32 {
+    /// Waits for the next signal. `isFromKernel` says that no process sent it (SI_KERNEL): a key of a terminal, a hang-up.
+    public borrowing func next() throws(Errno) -> (signal: Int32, isFromKernel: Bool) {
         var record = [UInt8](repeating: 0, count: 128)
         var span = record.mutableSpan
         let count = try HostCall.read(descriptor.rawValue, into: &span)
         guard count == 128 else { throw .EIO }
-        return Int32(record[0]) | Int32(record[1]) << 8
+        // struct signalfd_siginfo: u32 ssi_signo, i32 ssi_errno, i32 ssi_code.
+        let code = Int32(record[8]) | Int32(record[9]) << 8
+        return (Int32(record[0]) | Int32(record[1]) << 8, code == 0x80)
     }
 }
 

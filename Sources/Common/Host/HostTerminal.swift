@@ -52,6 +52,15 @@ extension HostCall {
     /// True when the descriptor is a terminal.
     public static func isTerminal(_ descriptor: Int32) -> Bool { (try? terminalSettings(descriptor)) != nil }
 
+    /// Whether the caller's process group is the foreground one of the terminal, which may read from it and change its settings.
+    public static func isForeground(_ descriptor: Int32) -> Bool {
+        var group: [Int32] = [0]
+        // SAFETY: TIOCGPGRP fills one int.
+        let result = unsafe group.withUnsafeMutableBufferPointer { p in raw(.ioctl, Int(descriptor), 0x540F, Int(bitPattern: p.baseAddress))
+        }
+        return result == 0 && Int(group[0]) == raw(.getpgid, 0)
+    }
+
     /// TIOCGWINSZ.
     public static func terminalSize(_ descriptor: Int32) throws(Errno) -> TerminalSize {
         var words: [UInt16] = [0, 0, 0, 0]

@@ -52,7 +52,7 @@ extension ContainerRuntime {
             plan.translation.gofer.trees[0].readOnly = !request.isWritable
             plan.translation.gofer.trees[0].recursive = true
         }
-        if (Int32(0)...2).contains(where: { HostCall.isTerminal($0) }) { plan.terminal = .own }
+        if spec.process.terminal { plan.terminal = .own }
         return try runInForeground(plan, keep: false)
     }
 
@@ -67,7 +67,8 @@ extension ContainerRuntime {
         process.workingDirectory = request.workingDirectory
         process.user.userID = request.userID
         process.user.groupID = request.groupID
-        process.terminal = (Int32(0)...2).contains { HostCall.isTerminal($0) }
+        // In a pipeline, or in the background, the terminal belongs to somebody else: the command gets plain descriptors.
+        process.terminal = HostCall.isTerminal(0) && HostCall.isTerminal(1) && HostCall.isForeground(0)
         if request.userID == 0 {
             var capabilities = ProcessSpec.Capabilities()
             capabilities.bounding = CapabilityName.all

@@ -66,11 +66,11 @@ extension ContainerRuntime {
         if let path = request.pidFile { try writePidFile(path, HostProcess.own) }
         if let master = streams.master, let path = request.consoleSocket { try ConsoleSocket.send(master.rawValue, to: path) }
         let terminal = streams.terminal
-        let settings = TerminalGuard(choice == .ownTerminal ? terminal : nil)
-        defer { _ = settings }
+        let console = TerminalGuard(choice == .ownTerminal ? terminal : nil)
+        defer { console.restore() }
         return try ExecSession.run(
             specification, descriptors: streams.descriptors, directory: store.directory(request.identifier), terminal: terminal
-        ) {}
+        ) { console.makeRaw() }
     }
 
     /// The process to start: from the file, or from the container's own one with what the options change.

@@ -29,7 +29,7 @@ struct Foreground: ~Copyable {
         while true {
             guard let ready = try? HostCall.pollReadable([signals.descriptor.rawValue, finished]) else { return }
             if ready[1] { return }
-            guard ready[0], let signal = try? signals.next() else { continue }
+            guard ready[0], let (signal, isFromKernel) = try? signals.next() else { continue }
             do throws(SandboxError) {
                 // A connection for each: the Sentry lets idle ones go.
                 let client = try ComponentClient(directory: directory, .sentry).client
@@ -42,7 +42,9 @@ struct Foreground: ~Copyable {
                     request.height = size.rows
                     try client.call("/v1/resize", request, timeout: 2_000_000_000)
                 } else {
-                    let target: SignalRequest.Target = terminal != nil && Self.fromTerminal.contains(signal) ? .foreground : .process
+                    // What a key sends goes to all that run in the foreground; the guest's processes stand for that here.
+                    let isKey = isFromKernel && Self.fromTerminal.contains(signal)
+                    let target: SignalRequest.Target = isKey ? (terminal == nil ? .all : .foreground) : .process
                     try client.call(
                         "/v1/signal", SignalRequest(container: container, pid: pid, target: target, signal: UInt32(signal)),
                         timeout: 2_000_000_000)
@@ -54,17 +56,32 @@ struct Foreground: ~Copyable {
     }
 }
 
-/// Puts the caller's terminal back as it was, whatever the guest has done to it.
+/// The caller's terminal while a guest uses it: raw, since the guest's own terminal in the Sentry does all that a line discipline does; put back
+/// as it was at the end, whatever happens.
 struct TerminalGuard: ~Copyable {
     private let descriptor: Int32?
     private let settings: TerminalSettings?
 
+    /// Remembers the settings of `descriptor`, if it is a terminal in whose foreground the caller is.
     init(_ descriptor: Int32?) {
+        guard let descriptor, HostCall.isForeground(descriptor) else {
+            self.descriptor = nil
+            settings = nil
+            return
+        }
         self.descriptor = descriptor
-        settings = descriptor.flatMap { try? HostCall.terminalSettings($0) }
+        settings = try? HostCall.terminalSettings(descriptor)
     }
 
-    deinit {
+    /// Every key goes to the guest from now on.
+    func makeRaw() {
+        if let descriptor, let settings { try? HostCall.setTerminalSettings(descriptor, settings.raw) }
+    }
+
+    /// As it was.
+    func restore() {
         if let descriptor, let settings { try? HostCall.setTerminalSettings(descriptor, settings) }
     }
+
+    deinit { if let descriptor, let settings { try? HostCall.setTerminalSettings(descriptor, settings) } }
 }

@@ -27,20 +27,22 @@ extension ContainerRuntime {
     func runInForeground(_ plan: CreationPlan, keep: Bool) throws(SandboxError) -> Int32 {
         let foreground = try Foreground()
         let terminal = plan.terminal == .own ? (Int32(0)...2).first { HostCall.isTerminal($0) } : nil
-        let settings = TerminalGuard(terminal)
-        defer { _ = settings }
+        let console = TerminalGuard(terminal)
         let record = try make(plan)
         let status: Int32
         do throws(SandboxError) {
             if foreground.isInterrupted { throw SandboxError(.unavailable, "interrupted by a signal") }
             let process = try hostCall("watch the sentry") { () throws(Errno) in try HostCall.openProcess(record.sentry.processID) }
+            console.makeRaw()
             try start(record.identifier)
             foreground.wait(
                 for: process.rawValue, container: record.identifier, pid: 0, terminal: terminal,
                 directory: store.directory(record.identifier))
             let ended = try hostCall("wait for the sentry") { () throws(Errno) in try HostCall.waitForChild(record.sentry.processID) }
+            console.restore()
             status = conclude(record, ended)
         } catch {
+            console.restore()
             try? delete(record.identifier, force: true)
             throw error
         }

@@ -45,6 +45,10 @@ struct GuestStreams: ~Copyable {
             let master = SharedDescriptor(OwnedDescriptor(adopting: numbers.0))
             let slave = SharedDescriptor(OwnedDescriptor(adopting: numbers.1))
             if let size, size.rows > 0, size.columns > 0 { try? HostCall.setTerminalSize(master.rawValue, size) }
+            // The line discipline that counts is the guest's, in the Sentry: here every byte passes as it is.
+            if let settings = try? HostCall.terminalSettings(slave.rawValue) {
+                try? HostCall.setTerminalSettings(slave.rawValue, settings.raw)
+            }
             _ = HostCall.raw(.fchown, Int(slave.rawValue), Int(owner), -1)
             self.master = master
             owned.append(slave)
@@ -68,8 +72,10 @@ struct GuestStreams: ~Copyable {
 
     private mutating func addStandard(except isCovered: (Int32) -> Bool = { _ in false }) throws(SandboxError) {
         for number in Int32(0)...2 where !isCovered(number) {
+            // A terminal in whose background we are is its shell's: reading from it would take keys away from there.
+            let isBackground = number == 0 && HostCall.isTerminal(0) && !HostCall.isForeground(0)
             // A closed one would be filled by whatever is opened next.
-            if HostCall.raw(.fcntl, Int(number), 1 /* F_GETFD */) < 0 {
+            if isBackground || HostCall.raw(.fcntl, Int(number), 1 /* F_GETFD */) < 0 {
                 let null = try hostCall("open /dev/null") { () throws(Errno) in
                     try HostCall.open(Array("/dev/null".utf8), flags: OpenFlag.O_RDWR)
                 }
