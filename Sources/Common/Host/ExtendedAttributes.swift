@@ -3,6 +3,7 @@ public import LinuxABI
 /// Extended attributes (xattr(7)), in two families: of an open file, whose descriptor must not be an O_PATH one, and, from Linux 6.13, of a
 /// path below a directory (ENOSYS before). A symbolic link at the path's end is not followed.
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed or temporary buffer and used only inside the closure that borrows it.
     /// fgetxattr(2), or getxattrat(2) with `path`: the value, at most `maximum` bytes (ERANGE when it is longer).
     public static func extendedAttribute(
         _ descriptor: Int32, _ name: [UInt8], maximum: Int = 65536, path: [UInt8]? = nil

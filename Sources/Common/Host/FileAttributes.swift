@@ -3,6 +3,7 @@ public import LinuxABI
 /// Attributes of files: statx, chmod, chown, times, sizes, extended attributes. Every call names its file by a descriptor and a
 /// path below it; an empty path with AT_EMPTY_PATH means the descriptor itself, which may be an O_PATH one.
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed or temporary buffer and used only inside the closure that borrows it.
     /// statx(2). `flags` are AtFlag's.
     public static func statx(
         at directory: Int32, _ path: [UInt8] = [], flags: Int32 = AtFlag.AT_EMPTY_PATH | AtFlag.AT_SYMLINK_NOFOLLOW,

@@ -12,6 +12,7 @@ public struct HostDirectoryEntry: Sendable {
 
 /// The tree of names: looking up, making, linking, renaming and removing files below a directory descriptor.
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed or temporary buffer and used only inside the closure that borrows it.
     /// openat2(2), close-on-exec always. `resolve` is ResolveFlag's. ENOSYS before Linux 5.6; EAGAIN when the tree changed meanwhile.
     public static func open(
         _ path: [UInt8], flags: Int32, mode: UInt32 = 0, resolve: UInt64, at directory: Int32

@@ -2,6 +2,7 @@ public import LinuxABI
 
 /// Mounts as objects: detached copies of trees, and their attributes (open_tree(2), mount_setattr(2); Linux 5.2 and 5.12).
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed or temporary buffer and used only inside the closure that borrows it.
     /// A detached copy of the mount at `path` (and of those below it, if `recursive`), as a directory or file descriptor. Needs CAP_SYS_ADMIN.
     public static func cloneTree(_ path: [UInt8], recursive: Bool, at directory: Int32 = AtFlag.AT_FDCWD) throws(Errno) -> OwnedDescriptor {
         let clone: Int32 = 1  // OPEN_TREE_CLONE

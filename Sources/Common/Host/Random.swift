@@ -1,6 +1,7 @@
 public import LinuxABI
 
 extension HostCall {
+    // SAFETY: in this file an address is taken from a borrowed or temporary buffer and used only inside the closure that borrows it.
     /// Fills `buffer` with random bytes of the host (getrandom(2), the urandom source).
     public static func random(into buffer: inout MutableSpan<UInt8>) throws(Errno) {
         try unsafe buffer.withUnsafeMutableBufferPointer { p throws(Errno) in

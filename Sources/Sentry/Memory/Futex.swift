@@ -10,6 +10,9 @@ import Synchronization
 
 /// Futex words: identity and atomic access. Words are four bytes, aligned, so they never cross a page.
 extension AddressSpace {
+    // SAFETY: in this file the only addresses are those that `access` hands out: four bytes of a window of the Sentry, valid while `state` is locked; the
+    // operations of CPlatform survive a fault there and say so. The pointers are to locals.
+
     /// EFAULT for unmapped memory, EINVAL for a misaligned address. `shared`: without FUTEX_PRIVATE_FLAG.
     public func futexKey(address: UInt64, shared: Bool) throws(Errno) -> FutexKey {
         if address % 4 != 0 { throw .EINVAL }

@@ -58,6 +58,7 @@ final class HostWindow: Sendable {
             let part = withAddress(cursor) { address, available -> [UInt8] in
                 let count = min(UInt64(available), left)
                 var pages = [UInt8](repeating: 0, count: Int(count / pageSize))
+                // SAFETY: the kernel writes one byte for each page of the range into an array of that size.
                 unsafe pages.withUnsafeMutableBufferPointer { p in
                     _ = HostCall.raw(.mincore, Int(bitPattern: address), Int(count), Int(bitPattern: p.baseAddress))
                 }

@@ -123,6 +123,7 @@ public final class MemoryFile: Sendable {
     public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) {
         try check(offset, buffer.count)
         let source = address(offset), count = buffer.count
+        // SAFETY: both ranges were checked, and the buffer is borrowed for the call; a fault ends the copy early.
         let rest = unsafe buffer.withUnsafeMutableBufferPointer { p in cplatform_copy(UInt(bitPattern: p.baseAddress), source, count) }
         if rest != 0 { throw outOfMemory() }
     }
@@ -131,6 +132,7 @@ public final class MemoryFile: Sendable {
     public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(Errno) {
         try check(offset, bytes.count)
         let destination = address(offset), count = bytes.count
+        // SAFETY: as in `read`.
         let rest = unsafe bytes.withUnsafeBufferPointer { p in cplatform_copy(destination, UInt(bitPattern: p.baseAddress), count) }
         if rest != 0 { throw outOfMemory() }
     }
@@ -182,6 +184,7 @@ public final class MemoryFile: Sendable {
         var offset = range.lowerBound
         while offset < range.upperBound {
             var old: UInt32 = 0
+            // SAFETY: the offset is inside the window; the operation survives a fault.
             if unsafe cplatform_add32(address(offset), 0, &old) != 0 { throw outOfMemory() }
             offset += pageSize
         }

@@ -118,7 +118,7 @@ public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable { 
         }
     }
 
-    private final class RootDirectory: SyntheticDirectory, @unchecked Sendable {
+    private final class RootDirectory: SyntheticDirectory, @unchecked Sendable {  // Immutable, or atomic.
         private let master: MasterInode
         private var devpts: DevptsFileSystem? { fileSystem as? DevptsFileSystem }
         private static let masterName = Array("ptmx".utf8)

@@ -178,7 +178,7 @@ private final class TaskMemoryInode: SyntheticInode, @unchecked Sendable {
     }
 }
 
-private final class TaskMemoryFile: FileDescription, @unchecked Sendable {
+private final class TaskMemoryFile: FileDescription, @unchecked Sendable {  // Immutable, or atomic.
     /// The address space at the time of opening: execve does not give access to the new one.
     private let space: AddressSpace?
     private static let chunk = 65_536

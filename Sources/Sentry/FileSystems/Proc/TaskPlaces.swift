@@ -106,7 +106,7 @@ enum TaskPlaces {
 
     /// nsfs: what the links in ns/ lead to. The files carry an identity and nothing else; setns(2) is refused elsewhere.
     private final class NamespaceFiles: Sendable {
-        private final class NamespaceFileSystem: SyntheticFileSystem, @unchecked Sendable {
+        private final class NamespaceFileSystem: SyntheticFileSystem, @unchecked Sendable {  // Immutable, or atomic.
             init() { super.init(typeName: "nsfs", device: DeviceNumber.make(major: 0, minor: 4), magic: 0x6e73_6673) }
         }
         private let fileSystem = NamespaceFileSystem()
@@ -181,7 +181,7 @@ enum TaskPlaces {
         }
     }
 
-    private final class MountsFile: SyntheticOpenFile, @unchecked Sendable {
+    private final class MountsFile: SyntheticOpenFile, @unchecked Sendable {  // Immutable, or atomic.
         private let namespace: MountNamespace
         private let seen: Atomic<UInt64>
         init(_ namespace: MountNamespace, path: Path, flags: OpenFlags, _ content: @escaping @Sendable () -> [UInt8]) {

@@ -12,6 +12,7 @@ final class Placement: Sendable {
         fileprivate var hostThread: Int32 = 0
         fileprivate var stubThread: Int32 = 0
     }
+    /// `seats` is guarded by the placement's lock; the rest is immutable or atomic.
     private final class CPU: @unchecked Sendable {
         let number: Int32
         let activeCount = Atomic<Int>(0)
@@ -25,6 +26,7 @@ final class Placement: Sendable {
 
     init() throws(Errno) {
         var numbers = [Int32](repeating: 0, count: 1024)
+        // SAFETY: the call writes at most the count that it is given.
         let count = unsafe cplatform_allowed_cpus(&numbers, Int32(numbers.count))
         if count < 0 { throw Errno(rawValue: -count) }
         cpus = numbers.prefix(max(1, Int(count))).map { CPU(number: $0) }

@@ -162,6 +162,7 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         var thread: (tid: Int32, notification: UInt64)?
         while true {
             var notification = cplatform_notification()
+            // SAFETY: the pointer is to a local of the right type.
             try check(unsafe cplatform_notify_receive(listener.rawValue, &notification))
             switch notification.instruction_pointer {
             case cplatform_stub_wait_address() where notification.tid == process && outcome == nil:

@@ -152,6 +152,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     func readFloatingPoint() throws(PlatformError) -> [UInt8] {
         if thread == 0 { return pendingFloatingPoint ?? Self.initialImage(size: 576) }
         var image = [UInt8](repeating: 0, count: Self.maximumImage)
+        // SAFETY: the array has the length that is passed, and lives for the call.
         let count = unsafe cplatform_get_xstate(thread, &image, image.count)
         if count < 0 { throw failed(count) }
         image.removeLast(image.count - min(count, image.count))
@@ -168,6 +169,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
         // The host takes whole images only; what the caller's lacks is in its initial state.
         var whole = try readFloatingPoint()
         for index in 0..<whole.count { whole[index] = index < image.count ? image[index] : 0 }
+        // SAFETY: the array has the length that is passed, and lives for the call.
         let result = unsafe cplatform_set_xstate(thread, whole, whole.count)
         if result < 0 { throw failed(result) }
     }
