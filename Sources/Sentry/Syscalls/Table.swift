@@ -5,7 +5,7 @@ extension SystemCallTable {
     public static func standard() -> SystemCallTable {
         SystemCallTable(families: [
             FileCalls.calls, ReadWriteCalls.calls, StatCalls.calls, NameCalls.calls, AttributeCalls.calls, MountCalls.calls,
-            PipeCalls.calls, SocketCalls.calls, TerminalCalls.calls,
+            PipeCalls.calls, PollCalls.calls, EventFileCalls.calls, SocketCalls.calls, TerminalCalls.calls,
         ])
     }
 }

@@ -73,11 +73,15 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
     private let lastInode = Atomic<UInt64>(0)
     private let rootStorage = Mutex<TmpfsDirectory?>(nil)
     private let magic: UInt64
+    /// Gives inode numbers that are unique beyond this instance.
+    private let numbering: AnonymousFileSystem?
 
     /// `memory`: where file contents live.
     public init(
-        memory: MemoryFile, options: Options = Options(), typeName: String = "tmpfs", device: UInt64 = FileSystem.makeDevice()
+        memory: MemoryFile, options: Options = Options(), typeName: String = "tmpfs", device: UInt64 = FileSystem.makeDevice(),
+        numbering: AnonymousFileSystem? = nil
     ) {
+        self.numbering = numbering
         self.memory = memory
         self.options = options
         pageLimit = options.size.map { $0 / pageSize + ($0 % pageSize == 0 ? 0 : 1) } ?? .max
@@ -102,7 +106,7 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
     func makeAttributes(_ type: FileType, permissions: UInt32, user: UInt32, group: UInt32) -> FileAttributes {
         var attributes = FileAttributes(type: type, permissions: permissions)
         attributes.device = device
-        attributes.inode = lastInode.add(1, ordering: .relaxed).newValue
+        attributes.inode = numbering?.nextInode() ?? lastInode.add(1, ordering: .relaxed).newValue
         attributes.links = type == .directory ? 2 : 1
         attributes.user = user
         attributes.group = group
@@ -180,5 +184,19 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
         var attributes = makeAttributes(.regular, permissions: permissions, user: user, group: group)
         attributes.links = 0
         return TmpfsRegular(self, attributes: attributes)
+    }
+
+    /// memfd_create(2): an open file in memory that nothing names. `seals`: those that it begins with.
+    public static func makeMemoryFile(_ name: [UInt8], memory: MemoryFile, seals: UInt32, permissions: UInt32, _ context: any FileContext)
+        throws(Errno) -> FileDescription
+    {
+        let anonymous = AnonymousFileSystem.memory
+        let fileSystem = TmpfsFileSystem(memory: memory, device: anonymous.device, numbering: anonymous)
+        let credentials = context.credentials
+        let inode = try fileSystem.makeUnnamed(
+            permissions: permissions, user: credentials.user.fileSystem, group: credentials.group.fileSystem)
+        inode.setInitialSeals(seals)
+        let place = anonymous.place(of: inode, name: Array("/memfd:".utf8) + name + Array(" (deleted)".utf8))
+        return try inode.open(place, flags: [.O_RDWR, .O_LARGEFILE], context)
     }
 }

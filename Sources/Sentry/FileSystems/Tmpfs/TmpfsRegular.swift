@@ -381,8 +381,9 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
     public var mappingPath: [UInt8] {
         let (dentry, mount) = data.withLock { ($0.dentry, $0.mount) }
         guard let dentry, let mount else { return [] }
-        let place = Path(mount: mount, dentry: dentry)
-        return VFS.displayPath(of: place, root: mount.namespace?.root ?? place)
+        // Anonymous files are called as they are.
+        guard let root = mount.namespace?.root else { return dentry.name }
+        return VFS.displayPath(of: Path(mount: mount, dentry: dentry), root: root)
     }
 
     public var mappableSize: UInt64 { size }

@@ -10,7 +10,6 @@ enum StatCalls {
         SystemCall(.statx, statx), SystemCall(.statfs, statfs), SystemCall(.fstatfs, fstatfs),
         SystemCall(.access, access), SystemCall(.faccessat, faccessat), SystemCall(.faccessat2, faccessat2),
         SystemCall(.getdents64, getdents64), SystemCall(.getdents, getdents),
-        .refused(.ustat, .ENOSYS, "long replaced by statfs(2)"), .refused(.sysfs, .ENOSYS, "long replaced by /proc/filesystems"),
     ]
 
     // MARK: stat(2)
