@@ -12,6 +12,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
+#define PTRACE_CONT 7
 #define PTRACE_GETREGS 12
 #define PTRACE_SETREGS 13
 #define PTRACE_DETACH 17
@@ -118,11 +119,11 @@ static void classify(int tid, struct user_regs_struct *registers, struct cplatfo
     }
 }
 
-void cplatform_resume(int tid, void *registers, struct cplatform_stop *stop) {
+static void resume(long request, int tid, void *registers, struct cplatform_stop *stop) {
     struct user_regs_struct *r = registers;
     r->orig_rax = (unsigned long long)-1;  // the kernel must not take a result for a restart code
     long result = trace(PTRACE_SETREGS, tid, NULL, r);
-    if (result == 0) result = trace(PTRACE_SYSEMU, tid, NULL, NULL);
+    if (result == 0) result = trace(request, tid, NULL, NULL);
     if (result != 0 && result != -ESRCH) {
         stop->kind = CPLATFORM_STOP_ERROR;
         stop->code = (int32_t)-result;
@@ -130,6 +131,10 @@ void cplatform_resume(int tid, void *registers, struct cplatform_stop *stop) {
     }
     classify(tid, r, stop);  // ESRCH: the stub was killed, and wait4 tells how
 }
+
+void cplatform_resume(int tid, void *registers, struct cplatform_stop *stop) { resume(PTRACE_SYSEMU, tid, registers, stop); }
+
+void cplatform_resume_plain(int tid, void *registers, struct cplatform_stop *stop) { resume(PTRACE_CONT, tid, registers, stop); }
 
 void cplatform_continue_waiting(int tid, void *registers, struct cplatform_stop *stop) { classify(tid, registers, stop); }
 

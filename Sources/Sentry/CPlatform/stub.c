@@ -43,6 +43,9 @@ uint64_t cplatform_stub_wait_address(void) { return address_of(cplatform_stub_wa
 uint64_t cplatform_stub_hello_address(void) { return address_of(cplatform_stub_hello_return); }
 uint64_t cplatform_stub_execute_address(void) { return address_of(cplatform_stub_execute_return); }
 uint64_t cplatform_stub_clone_address(void) { return address_of(cplatform_stub_clone_return); }
+uint64_t cplatform_stub_exit_address(void) { return address_of(cplatform_stub_exit_return); }
+uint64_t cplatform_stub_send_address(void) { return address_of(cplatform_stub_send_return); }
+uint64_t cplatform_stub_ring(void) { return STUB_RING; }
 size_t cplatform_ring_size(void) { return STUB_RING_SIZE; }
 size_t cplatform_ring_entries(void) { return STUB_RING_ENTRIES; }
 

@@ -232,7 +232,7 @@ extension AddressSpace {
         state.lastCopyLength = high - low
         do {
             // The new pages replace the old ones in the stub before those may go to somebody else.
-            try platformSpace.apply([mapOperation(piece, region.value.protection)])
+            try platformSpace.apply([mapOperation(piece, region.value.protection, populate: true)])
         } catch {
             platformSpace.destroy()
             discard(Removed(runs: old))
@@ -247,14 +247,11 @@ extension AddressSpace {
         var done: UInt64 = 0
         while done < count {
             let left = Int(count - done)
-            let destination = memoryFile.address(target + done)
             let part = window.withAddress(offset + done) { address, available -> Int in
-                let wanted = min(available, left)
-                return wanted - copyBytes(destination, address, wanted)
+                memoryFile.writePages(from: address, min(available, left), at: target + done)
             }
             guard let part, part > 0 else { break }
             done += UInt64(part)
-            if done % pageSize != 0, part < left { break }
         }
         return done
     }

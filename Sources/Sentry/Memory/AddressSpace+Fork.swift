@@ -85,8 +85,8 @@ extension AddressSpace {
         var result: [MappingOperation] = []
         result.reserveCapacity(operations.count)
         for operation in operations {
-            if case .map(let address, let length, let protection, .memoryFile, let offset) = operation,
-                case .map(let lastAddress, let lastLength, let lastProtection, .memoryFile, let lastOffset) = result.last,
+            if case .map(let address, let length, let protection, .memoryFile, let offset, false) = operation,
+                case .map(let lastAddress, let lastLength, let lastProtection, .memoryFile, let lastOffset, false) = result.last,
                 lastAddress &+ lastLength == address, lastOffset &+ lastLength == offset, lastProtection == protection
             {
                 result[result.count - 1] = .map(

@@ -150,10 +150,10 @@ public final class AddressSpace: Sendable {
     }
 
     /// The operation that maps a run, or part of it, into the stub.
-    func mapOperation(_ run: RunEntry, _ protection: Protection) -> MappingOperation {
+    func mapOperation(_ run: RunEntry, _ protection: Protection, populate: Bool = false) -> MappingOperation {
         .map(
             address: run.start, length: run.length, protection: run.value.effective(protection), file: run.value.mappingSource,
-            offset: run.value.offset)
+            offset: run.value.offset, populate: populate)
     }
 
     /// Backs what is not backed of [start, end) inside the region at `index`, of large regions only the piece around `address`. The operations that

@@ -149,10 +149,25 @@ public final class MemoryFile: Sendable {
         try check(offset, Int(range.upperBound - range.lowerBound))
         var failed = false
         forEachResident(range) { part in
-            let destination = address(offset + (part.lowerBound - range.lowerBound))
-            if cplatform_copy(destination, address(part.lowerBound), Int(part.upperBound - part.lowerBound)) != 0 { failed = true }
+            let count = Int(part.upperBound - part.lowerBound)
+            if writePages(from: address(part.lowerBound), count, at: offset + (part.lowerBound - range.lowerBound)) != count {
+                failed = true
+            }
         }
         if failed { throw outOfMemory() }
+    }
+
+    /// Fills whole pages that read zero: pwrite(2) finds and fills each page at once, where a copy through the window would fault on every one and
+    /// have it zeroed first. The count done.
+    func writePages(from source: UInt, _ count: Int, at offset: UInt64) -> Int {
+        var done = 0
+        while done < count {
+            let result = HostCall.raw(.pwrite64, Int(descriptor.rawValue), Int(bitPattern: source) + done, count - done, Int(offset) + done)
+            if result == -4 { continue }
+            if result <= 0 { break }
+            done += result
+        }
+        return done
     }
 
     /// read(2) or pread(2) from a host file straight into the memory. Returns the count, 0 at end of file.
@@ -192,16 +207,35 @@ public final class MemoryFile: Sendable {
 
     // MARK: residence
 
-    /// Calls `body` with each part of the range that the host holds (lseek SEEK_DATA and SEEK_HOLE, in order).
+    /// Calls `body` with each part of the range that the host holds, in order: lseek(2) SEEK_DATA skips long holes, mincore(2) tells of the pages.
     func forEachResident(_ range: Range<UInt64>, _ body: (Range<UInt64>) -> Void) {
+        let stretch = 512 * pageSize
+        var pages = InlineArray<512, UInt8>(repeating: 0)
         var cursor = range.lowerBound
         while cursor < range.upperBound {
-            let data = HostCall.raw(.lseek, Int(descriptor.rawValue), Int(cursor), 3)
-            guard data >= 0, UInt64(data) < range.upperBound else { return }
-            let hole = HostCall.raw(.lseek, Int(descriptor.rawValue), data, 4)
-            guard hole > data else { return }
-            let end = min(UInt64(hole), range.upperBound)
-            body(max(UInt64(data), cursor)..<end)
+            if range.upperBound - cursor > stretch {
+                let data = HostCall.raw(.lseek, Int(descriptor.rawValue), Int(cursor), 3)
+                guard data >= 0, UInt64(data) < range.upperBound else { return }
+                cursor = max(cursor, UInt64(data) & ~(pageSize - 1))
+            }
+            let end = min(range.upperBound, cursor + stretch)
+            let count = Int((end - cursor + pageSize - 1) / pageSize)
+            var span = pages.mutableSpan
+            // SAFETY: mincore writes one byte per page, at most 512.
+            let result = unsafe span.withUnsafeMutableBufferPointer { p in
+                HostCall.raw(.mincore, Int(bitPattern: address(cursor)), Int(end - cursor), Int(bitPattern: p.baseAddress))
+            }
+            if result != 0 {
+                body(cursor..<end)
+            } else {
+                var index = 0
+                while index < count {
+                    let first = index
+                    while index < count, pages[index] & 1 != 0 { index += 1 }
+                    if index > first { body(cursor + UInt64(first) * pageSize..<min(end, cursor + UInt64(index) * pageSize)) }
+                    while index < count, pages[index] & 1 == 0 { index += 1 }
+                }
+            }
             cursor = end
         }
     }

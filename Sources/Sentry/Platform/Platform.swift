@@ -25,8 +25,9 @@ public enum MappingSource: Sendable {
 
 /// One change of a stub's memory. Addresses, lengths and offsets are multiples of the page size.
 public enum MappingOperation: Sendable {
-    /// Maps `length` bytes of `file` shared (host MAP_SHARED | MAP_FIXED) at `address`, replacing what is there.
-    case map(address: UInt64, length: UInt64, protection: Protection, file: MappingSource, offset: UInt64)
+    /// Maps `length` bytes of `file` shared (host MAP_SHARED | MAP_FIXED) at `address`, replacing what is there. `populate`: the pages are there
+    /// already and will be used at once, so that mapping them now saves a fault each.
+    case map(address: UInt64, length: UInt64, protection: Protection, file: MappingSource, offset: UInt64, populate: Bool = false)
     case unmap(address: UInt64, length: UInt64)
     case protect(address: UInt64, length: UInt64, protection: Protection)
 }
@@ -54,6 +55,8 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     func apply(_ operations: [MappingOperation]) throws(Errno)
     /// Set once guest code can never run here again.
     var deathReason: StubDeath? { get }
+    /// The host process behind it, in the Sentry's PID namespace, for logs and tests; nil where there is none.
+    var hostProcess: Int32? { get }
     /// Ends the stub. Threads inside `run` come back with `stubDied(.destroyed)`. Idempotent.
     func destroy()
 }
@@ -67,6 +70,8 @@ public protocol ExecutionContext: AnyObject, Sendable {
     /// Makes the current `run`, or the next one when none is in progress, return `.interrupted` soon. Any thread, any time. Several calls before
     /// the return count as one. An event that happens at the same moment comes first; the interrupt then stays pending.
     func interrupt()
+    /// The task is about to wait for something, and is not running until its next `run`: its CPU may serve another task meanwhile. Own thread.
+    func suspend()
     /// Withdraws a pending interrupt, if any (a task calls it when it has already looked at what it was to be interrupted for).
     func clearInterrupt()
     /// The XSAVE image (standard format, as PTRACE_GETREGSET NT_X86_XSTATE gives it).
@@ -79,4 +84,12 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func copyFloatingPoint(from parent: any ExecutionContext) throws(PlatformError)
     /// Gives the host thread behind this context back. The context is not used again.
     func release()
+}
+
+extension PlatformAddressSpace {
+    public var hostProcess: Int32? { nil }
+}
+
+extension ExecutionContext {
+    public func suspend() {}
 }

@@ -16,6 +16,9 @@ uint64_t cplatform_stub_wait_address(void);
 uint64_t cplatform_stub_hello_address(void);
 uint64_t cplatform_stub_execute_address(void);
 uint64_t cplatform_stub_clone_address(void);
+uint64_t cplatform_stub_exit_address(void);
+uint64_t cplatform_stub_send_address(void);
+uint64_t cplatform_stub_ring(void);
 size_t cplatform_ring_size(void);
 size_t cplatform_ring_entries(void);
 
@@ -59,6 +62,8 @@ int cplatform_attach(int tid);
 int cplatform_attach_finish(int tid);
 // Loads `registers` (struct user_regs_struct), runs `tid` until it stops (PTRACE_SYSEMU), stores the registers.
 void cplatform_resume(int tid, void *registers, struct cplatform_stop *stop);
+// The same with PTRACE_CONT: system calls reach the host, that is, the stub's filter. For tests of that filter.
+void cplatform_resume_plain(int tid, void *registers, struct cplatform_stop *stop);
 // Waits without resuming first (after CPLATFORM_STOP_GROUP).
 void cplatform_continue_waiting(int tid, void *registers, struct cplatform_stop *stop);
 // Sends `tid` to the stub's exit instruction and lets go of it.
@@ -80,7 +85,8 @@ struct cplatform_notification {
     int32_t tid;
 };
 
-int cplatform_notify_receive(int listener, struct cplatform_notification *notification);
+// -EAGAIN when nothing came within the time, -ESRCH when nobody is left who could send.
+int cplatform_notify_receive(int listener, int milliseconds, struct cplatform_notification *notification);
 int cplatform_notify_send(int listener, uint64_t id, int64_t value);
 // Puts `descriptor` into the stub as `number`.
 int cplatform_notify_add(int listener, uint64_t id, int descriptor, int number);

@@ -45,6 +45,7 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     deinit { destroy() }
 
     var deathReason: StubDeath? { death.withLock { $0 } }
+    var hostProcess: Int32? { process }
 
     func destroy() { fail(.destroyed) }
 
@@ -70,14 +71,15 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
             for operation in operations {
                 if batch.isFull { batch = try finish(batch, &channel) }
                 switch operation {
-                case .map(let address, let length, let protection, let file, let offset):
+                case .map(let address, let length, let protection, let file, let offset, let populate):
                     let number: Int32
                     switch file {
                     case .memoryFile: number = Self.memoryNumber
                     case .descriptor(let descriptor): number = try insert(descriptor, &batch, channel)
                     }
-                    // MAP_SHARED | MAP_FIXED | MAP_NORESERVE
-                    batch.append(.mmap, address, length, UInt64(protection.rawValue), 0x4011, UInt64(number), offset)
+                    // MAP_SHARED | MAP_FIXED | MAP_NORESERVE, MAP_POPULATE
+                    let flags: UInt64 = populate ? 0xc011 : 0x4011
+                    batch.append(.mmap, address, length, UInt64(protection.rawValue), flags, UInt64(number), offset)
                 case .unmap(let address, let length): batch.append(.munmap, address, length)
                 case .protect(let address, let length, let protection):
                     batch.append(.mprotect, address, length, UInt64(protection.rawValue))
@@ -162,8 +164,7 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         var thread: (tid: Int32, notification: UInt64)?
         while true {
             var notification = cplatform_notification()
-            // SAFETY: the pointer is to a local of the right type.
-            try check(unsafe cplatform_notify_receive(listener.rawValue, &notification))
+            try receive(&notification)
             switch notification.instruction_pointer {
             case cplatform_stub_wait_address() where notification.tid == process && outcome == nil:
                 channel.waiting = notification.id
@@ -183,6 +184,20 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
             }
             return outcome
         }
+    }
+
+    /// How long the service thread may take for one step before it is told to go on, in case it was stopped from outside; and how often.
+    private static let patience: Int32 = 200
+    private static let reminders = 150
+
+    private func receive(_ notification: inout cplatform_notification) throws(Errno) {
+        for _ in 0..<Self.reminders {
+            // SAFETY: the pointer is to a variable of the right type.
+            let result = unsafe cplatform_notify_receive(listener.rawValue, Self.patience, &notification)
+            if result != -11 { return try check(result) }
+            resumeStopped()
+        }
+        throw misbehaved("the service thread does not answer")
     }
 
     private func misbehaved(_ what: String) -> Errno {

@@ -97,6 +97,15 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
         return .stubDied(reported)
     }
 
+    /// Runs guest code with its system calls let through to the host, to prove that the seccomp filter stops them: the signal that ends it.
+    func runWithoutInterception(_ registers: inout Registers, in space: any PlatformAddressSpace) throws(PlatformError) -> Int32 {
+        if self.space !== space { try enter(space) }
+        var stop = cplatform_stop()
+        unsafe cplatform_resume_plain(thread, &registers, &stop)
+        if Int(stop.kind) == CPLATFORM_STOP_EXITED || Int(stop.kind) == CPLATFORM_STOP_KILLED { throw lost(.killed(signal: stop.signal)) }
+        return stop.signal
+    }
+
     // MARK: moving
 
     private func enter(_ target: any PlatformAddressSpace) throws(PlatformError) {
@@ -125,6 +134,8 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
         thread = 0
         space = nil
     }
+
+    func suspend() { placement.deactivate(seat) }
 
     func release() {
         leave()

@@ -5,6 +5,11 @@ import Synchronization
 
 /// Guest code under PTRACE_SYSEMU in stub processes.
 ///
+/// Host calls at run time, after confinement: ptrace (requests GETREGS 12, SETREGS 13, DETACH 17, SYSEMU 31, GETSIGINFO 0x4202, GETREGSET 0x4204,
+/// SETREGSET 0x4205, SEIZE 0x4206, INTERRUPT 0x4207, LISTEN 0x4208, SETSIGMASK 0x420b), wait4(tid, __WALL), tgkill(SIGURG), ioctl of seccomp
+/// listeners (NOTIF_RECV, NOTIF_SEND, NOTIF_ADDFD, NOTIF_SET_FLAGS), poll, recvmsg and sendmsg on the source's socket, pidfd_send_signal (SIGKILL,
+/// SIGCONT), sched_setaffinity, gettid, close. It needs CAP_SYS_PTRACE over the stubs' user namespace only where Yama restricts ptrace to it.
+///
 /// Lock order, outermost first: `PtraceAddressSpace.channel`, `StubSource.state`, `Placement.state`. None is held while guest code runs.
 public final class PtracePlatform: Platform {
     public let name = "ptrace"
@@ -41,4 +46,24 @@ public final class PtracePlatform: Platform {
     }
 
     public func makeContext() throws(Errno) -> any ExecutionContext { PtraceContext(placement: placement) }
+}
+
+/// For tests of the second wall only.
+@_spi(Testing) extension PtracePlatform {
+    /// Runs guest code without PTRACE_SYSEMU: the signal that the stub's own filter raised.
+    public static func runWithoutInterception(
+        _ context: any ExecutionContext, _ registers: inout Registers, in space: any PlatformAddressSpace
+    ) throws(PlatformError) -> Int32 {
+        guard let context = context as? PtraceContext else { throw .host(.EINVAL) }
+        return try context.runWithoutInterception(&registers, in: space)
+    }
+
+    /// Where the stub's service code makes its calls: the addresses of the instructions themselves.
+    public static var serviceInstructions: [UInt64] {
+        [
+            cplatform_stub_execute_address(), cplatform_stub_clone_address(), cplatform_stub_wait_address(), cplatform_stub_hello_address(),
+            cplatform_stub_exit_address(), cplatform_stub_send_address(),
+        ].map { $0 - 2 }
+    }
+    public static var ringAddress: UInt64 { cplatform_stub_ring() }
 }

@@ -121,7 +121,7 @@ struct FreshStub: ~Copyable {
         let listener = OwnedDescriptor(adopting: listeners[0])
         cplatform_notify_set_synchronous(listener.rawValue)
         var notification = cplatform_notification()
-        _ = try HostCall.check(Int(unsafe cplatform_notify_receive(listener.rawValue, &notification)))
+        _ = try HostCall.check(Int(unsafe cplatform_notify_receive(listener.rawValue, 10_000, &notification)))
         guard notification.instruction_pointer == cplatform_stub_wait_address() else { throw .EPROTO }
         return FreshStub(
             listener: listener, processDescriptor: processDescriptor, ring: holder, process: notification.tid, waiting: notification.id)
