@@ -67,6 +67,7 @@ private final class TestServer: Sendable {
     func finish(_ value: Int32) -> Int32 {
         finisher.withLock { $0 }?(value)
         _ = ended.park()
+        _ = try? HostCall.withPath(path) { p throws(Errno) in HostCall.raw(.unlink, p) }
         return status.load(ordering: .acquiring)
     }
 }

@@ -44,6 +44,8 @@ final class ControlConnection {
 
     /// Descriptors of one connection that may wait for their requests.
     private static let maximumUnclaimed = 253
+    private static let receiving = FaultPoint("control.receive", "bytes of a control client: error, close, drop, truncate, flip")
+    private static let sending = FaultPoint("control.send", "bytes for a control client: error, close, drop, flip")
     /// Bytes of answers that may wait for a slow client on one stream.
     private static let maximumBacklog = 4 << 20
 
@@ -88,7 +90,19 @@ final class ControlConnection {
             unclaimed += received
             if unclaimed.count > Self.maximumUnclaimed { throw SandboxError(.protocolViolation, "too many descriptors without a request") }
             if count == 0 { throw SandboxError(.unavailable, "the client went away") }
-            try session.receive(buffer.span.extracting(0..<count))
+            var used = count
+            switch Self.receiving.hit() {
+            case nil, .duplicate?: break
+            case .error(let errno)?: throw SandboxError(errno, "read from a control client")
+            case .drop?: continue
+            case .truncate(let length)?: used = min(used, length)
+            case .flip(let bits)?:
+                var bytes = Array(buffer.prefix(used))
+                Faults.flip(bits, in: &bytes)
+                buffer.replaceSubrange(0..<used, with: bytes)
+            default: throw SandboxError(.unavailable, "closed on purpose")
+            }
+            try session.receive(buffer.span.extracting(0..<used))
             for event in session.takeEvents() { try handle(event) }
             whole += settle()
         }
@@ -179,6 +193,14 @@ final class ControlConnection {
                 // Sending may close streams.
                 for event in session.takeEvents() { try handle(event) }
                 if output.isEmpty { return }
+                switch Self.sending.hit() {
+                case nil, .duplicate?, .truncate?: break
+                case .error(let errno)?: throw SandboxError(errno, "write to a control client")
+                case .drop?: outputOffset = output.count
+                case .flip(let bits)?: Faults.flip(bits, in: &output)
+                default: throw SandboxError(.unavailable, "closed on purpose")
+                }
+                if outputOffset == output.count { continue }
             }
             do {
                 let bytes = output

@@ -4,8 +4,14 @@ internal import LinuxABI
 
 extension CommonOptions {
     /// The control server that these options ask for. Call before confinement when `controlPath` is used: it binds a socket.
-    /// Without either option the server listens nowhere that anyone can reach.
+    /// Without either option the server listens nowhere that anyone can reach. Arms the fault plan of the command line.
     public func makeControlServer(component: String, fileProtocol: (major: UInt16, minor: UInt16)) throws(SandboxError) -> ControlServer {
+        if let faultPlan {
+            guard allowFaults else {
+                throw SandboxError(.invalidArgument, "--fault-plan needs --allow-faults", hint: "faults are for tests only")
+            }
+            Faults.arm(try FaultPlan(parsing: faultPlan))
+        }
         var version = VersionReport()
         version.component = component
         version.version = ProtocolVersion.release

@@ -1,3 +1,4 @@
+internal import Diagnostics
 public import Host
 public import LinuxABI
 public import Wire
@@ -120,6 +121,8 @@ public struct FrameReceiver: ~Copyable {
 
 /// Encoding and sending of frames.
 public enum FrameSender {
+    private static let sending = FaultPoint("files.send", "a frame of the file protocol: error, drop, truncate, flip, duplicate, close")
+
     /// A whole frame. The tag may be patched in later.
     @inlinable public static func encode<S: WireStructure>(
         _ body: S, type: UInt16, flags: UInt16 = 0, tag: UInt32 = 0, descriptors: Int = 0, minor: UInt16 = FileProtocolVersion.minor
@@ -146,6 +149,18 @@ public enum FrameSender {
     /// Sends all of a frame. Only one thread may be in here for a socket at a time.
     public static func send(_ socket: Int32, _ frame: [UInt8], descriptors: [Int32] = []) throws(Errno) {
         let noSignal: Int32 = 0x4000  // MSG_NOSIGNAL
+        var frame = frame
+        if let fault = sending.hit() {
+            switch fault {
+            case .error(let errno): throw errno
+            case .drop: return
+            case .truncate(let count): frame.removeLast(max(0, frame.count - count))
+            case .flip(let bits): Faults.flip(bits, in: &frame)
+            case .duplicate: frame += frame
+            case .close: _ = HostCall.raw(.shutdown, Int(socket), 2)
+            case .delay, .kill, .stop: break  // done by the point
+            }
+        }
         var done = try HostCall.send(socket, frame.span, descriptors: descriptors, flags: noSignal)
         while done < frame.count {
             done += try HostCall.send(socket, frame.span.extracting(done..<frame.count), flags: noSignal)

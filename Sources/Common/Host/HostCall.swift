@@ -1,5 +1,6 @@
 internal import CHost
 public import LinuxABI
+import Synchronization
 
 /// The one door to the host's system calls.
 public enum HostCall {
@@ -7,7 +8,8 @@ public enum HostCall {
     public static func raw(
         _ number: SystemCallNumber, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0, _ f: Int = 0
     ) -> Int {
-        chost_syscall(Int(number.rawValue), a, b, c, d, e, f)
+        if HostFaults.isArmed.load(ordering: .relaxed), let result = HostFaults.intercept(number) { return result }
+        return chost_syscall(Int(number.rawValue), a, b, c, d, e, f)
     }
 
     /// Turns a negated errno into a thrown one.
