@@ -18,14 +18,20 @@ enum UnixRights {
         var users: [UInt32: Int] = [:]
         var total = 0
         var sockets: [ObjectIdentifier: InFlight] = [:]
-        var isCollecting = false
+        /// Sockets closed since garbage was last looked for.
+        var closes = 0
         /// Rights whose files are to be released. Releasing may drop further rights; a list instead of recursion, because a guest can build a chain of
         /// any length.
         var dropped: [Rights] = []
         var isDropping = false
     }
     private static let state = Mutex(State())
-    /// Descriptors in flight above which senders collect garbage first.
+    /// One collection at a time; taken before `state` and the sockets' own locks, one after the other.
+    private static let collector = Mutex<Void>(())
+    /// With so few sockets in flight every close looks for garbage; with more, one close in as many as there are, so that the cost of a close stays
+    /// the same.
+    private static let fewSockets = 64
+    /// Descriptors in flight above which senders look for garbage too, as often as closers do.
     private static let collectThreshold = 16_000
     /// What a user without privilege may have in flight when the limit of the sender is not known: RLIMIT_NOFILE's usual value.
     private static let defaultLimit = 1024
@@ -35,7 +41,7 @@ enum UnixRights {
     /// Takes a reference to each file for a message. ETOOMANYREFS when the user has too many in flight, EINVAL for more than SCM_MAX_FD.
     static func take(_ files: [FileDescription], _ context: any FileContext) throws(Errno) -> Rights {
         guard files.count <= SocketOption.SCM_MAX_FD else { throw .EINVAL }
-        if state.withLock({ $0.total }) > collectThreshold { collect(context) }
+        if state.withLock({ $0.total }) > collectThreshold { socketClosed(context) }
         let credentials = context.credentials
         let user = credentials.user.real
         let limit =
@@ -98,19 +104,31 @@ enum UnixRights {
         }
     }
 
+    /// A socket was closed: it may have left garbage behind.
+    static func socketClosed(_ context: any FileContext) {
+        let isDue = state.withLock { state -> Bool in
+            if state.sockets.isEmpty { return false }
+            state.closes += 1
+            return state.sockets.count <= fewSockets || state.closes >= state.sockets.count
+        }
+        if isDue { collect(context) }
+    }
+
     /// Empties the queues of sockets that nobody can reach any more.
     static func collect(_ context: any FileContext) {
+        drop(collector.withLock { _ in findGarbage() }, context)
+    }
+
+    private static func findGarbage() -> [Rights] {
         let candidates = state.withLock { state -> [ObjectIdentifier: InFlight] in
-            if state.isCollecting || state.sockets.isEmpty { return [:] }
-            state.isCollecting = true
+            state.closes = 0
             return state.sockets
         }
-        if candidates.isEmpty { return }
-        defer { state.withLock { $0.isCollecting = false } }
+        if candidates.isEmpty { return [] }
         // Only sockets without a descriptor in any table can be garbage.
         var outside: [ObjectIdentifier: Int] = [:]
         for (key, entry) in candidates where entry.socket.descriptorReferences == entry.count { outside[key] = entry.count }
-        if outside.isEmpty { return }
+        if outside.isEmpty { return [] }
         var children: [ObjectIdentifier: [ObjectIdentifier]] = [:]
         for key in outside.keys {
             guard let socket = candidates[key]?.socket else { continue }
@@ -125,7 +143,7 @@ enum UnixRights {
         }
         var garbage: [Rights] = []
         for key in outside.keys where !alive.contains(key) { garbage += candidates[key]?.socket.takeRights() ?? [] }
-        drop(garbage, context)
+        return garbage
     }
 
     /// Descriptors in flight now; for tests and metrics.

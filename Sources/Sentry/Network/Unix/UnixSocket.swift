@@ -378,7 +378,7 @@ public final class UnixSocket: Socket, @unchecked Sendable {
         for socket in remains.pending { socket.abandon(context) }
         for message in remains.messages { message.account.uncharge(message.charge) }
         UnixRights.drop(remains.messages.compactMap(\.rights), context)
-        UnixRights.collect(context)
+        UnixRights.socketClosed(context)
     }
 
     /// Ends a connection that was never given a descriptor.
