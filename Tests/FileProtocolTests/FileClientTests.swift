@@ -33,17 +33,27 @@ import Wire
     }
 
     @Test func manyThreadsShareTheSocket() throws {
-        // Answers in pairs and in reverse order, so that leaders read for others.
-        final class Held: Sendable { let frames = Mutex<[Frame]>([]) }
+        // Answers in pairs and in reverse order, so that leaders read for others; one by one once the first thread is done (Flush).
+        final class Held: Sendable {
+            let frames = Mutex<[Frame]>([])
+            let isEnding = Atomic<Bool>(false)
+        }
         let held = Held()
         let client = try client { socket, frame in
+            if frame.header.type == MessageType.flush.rawValue { held.isEnding.store(true, ordering: .relaxed) }
             let ready = held.frames.withLock { frames -> [Frame] in
                 frames.append(frame)
-                if frames.count < 2 { return [] }
+                if frames.count < 2, !held.isEnding.load(ordering: .relaxed) { return [] }
                 defer { frames = [] }
                 return frames.reversed()
             }
             for frame in ready {
+                if frame.header.type == MessageType.flush.rawValue {
+                    try FrameSender.send(
+                        socket, try FrameSender.encode(Done(), type: frame.header.type, flags: FrameHeader.replyFlag, tag: frame.header.tag)
+                    )
+                    continue
+                }
                 let offset = try WriteRequest(decoding: frame.body).offset
                 try FrameSender.send(socket, try Self.reply(frame, count: UInt32(offset)))
             }
@@ -64,6 +74,7 @@ import Wire
                         tally.good.add(1, ordering: .relaxed)
                     }
                 }
+                _ = try? client.call(FlushRequest(handle: 1))
                 if tally.left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { tally.parker.unpark() }
             }
         }

@@ -10,4 +10,16 @@ extension HostCall {
         }
         return (values[0], values[1])
     }
+
+    /// Raises the soft limit of a resource to its hard limit; what it is now.
+    @discardableResult public static func raiseResourceLimit(_ resource: Int) throws(Errno) -> UInt64 {
+        let (soft, hard) = try resourceLimit(resource)
+        if soft >= hard { return soft }
+        let values: [UInt64] = [hard, hard]
+        // SAFETY: struct rlimit64 is two 64-bit words.
+        try unsafe values.withUnsafeBufferPointer { p throws(Errno) in
+            _ = try check(raw(.prlimit64, 0, resource, Int(bitPattern: p.baseAddress), 0))
+        }
+        return hard
+    }
 }

@@ -57,7 +57,7 @@ private struct Gofer {
         control = try options.common.makeControlServer(
             component: "gofer", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
         // Half of what the process may have, less what it holds: the rest is for descriptors under way and for control.
-        let limit = (try? HostCall.resourceLimit(7 /* RLIMIT_NOFILE */).soft) ?? 1024
+        let limit = (try? HostCall.raiseResourceLimit(7 /* RLIMIT_NOFILE */)) ?? 1024
         descriptorLimit = max(32, min(Int(clamping: limit) / 2 - trees.count - 32, 8192))
     }
 

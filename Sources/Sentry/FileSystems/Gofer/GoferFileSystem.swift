@@ -1,4 +1,5 @@
 public import FileProtocol
+import Host
 public import LinuxABI
 public import SentryVFS
 import Synchronization
@@ -31,7 +32,9 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     /// Host device numbers below the tree, as the guest sees them.
     private let devices: Mutex<[UInt64: UInt64]>
     /// Donated descriptors, over all trees of the Sentry.
-    static let descriptors = DonatedDescriptors(limit: 2048)
+    static let descriptors = DonatedDescriptors(limit: defaultDescriptorLimit())
+    /// What listings of directories brought beyond the names.
+    let prefetch = GoferPrefetch()
 
     /// Attaches to tree number `tree` of the Gofer behind `client`.
     /// - Throws: the Gofer's error, EIO when the connection is broken.
@@ -46,6 +49,12 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
         super.init(typeName: typeName, device: device)
         let inode = try adopt(reply.node)
         rootInode.withLock { $0 = inode }
+    }
+
+    /// A part of what the process may have; an inode holds up to two.
+    private static func defaultDescriptorLimit() -> Int {
+        let soft = (try? HostCall.resourceLimit(7 /* RLIMIT_NOFILE */).soft) ?? 1024
+        return max(64, min(4096, Int(clamping: soft) / 4))
     }
 
     /// How many donated descriptors the Sentry keeps for files of Gofers.
@@ -82,6 +91,7 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
 
     override public func unmounted() {
         rootInode.withLock { $0 = nil }
+        prefetch.clear()
         let released = pinned.withLock { table in
             defer { table = [:] }
             return table

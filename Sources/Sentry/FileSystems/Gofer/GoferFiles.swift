@@ -191,11 +191,24 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
     }
 
     private func fill(_ chunk: inout Chunk, from place: Int64) throws(Errno) {
-        let reply = try directory.tree.client.call(
-            ReadDirectoryRequest(directory: directory.handle, position: Self.hostPosition(place)))
+        let tree = directory.tree
+        // Of an exclusive tree what comes along stays true until it is asked for.
+        let changes = directory.state.withLock { $0.changes }
+        let withAttributes = !tree.isShared && tree.prefetch.isWorthwhile
+        let reply = try tree.client.call(
+            ReadDirectoryRequest(directory: directory.handle, position: Self.hostPosition(place), withAttributes: withAttributes))
+        var brought: [[UInt8]: GoferInode] = [:]
+        for entry in reply.entries {
+            guard let node = entry.node else { continue }
+            // What the VFS already holds of the directory is not looked up again, so it would only lie here.
+            if let inode = try? tree.adopt(node) { brought[entry.name] = inode }
+        }
         chunk.entries = reply.entries
         chunk.next = 0
         chunk.end = reply.end || reply.entries.isEmpty
         chunk.position = place
+        if tree.isShared { return }
+        directory.wasListed.store(true, ordering: .relaxed)
+        tree.prefetch.add(brought, of: directory, since: changes)
     }
 }

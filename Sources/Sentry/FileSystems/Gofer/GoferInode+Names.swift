@@ -7,6 +7,16 @@ import Synchronization
 extension GoferInode {
     /// As many inodes as could be followed. An error other than "no such name" is thrown, since a short answer would mean that.
     func walkNames(_ names: ArraySlice<[UInt8]>) throws(Errno) -> [Inode] {
+        guard wasListed.load(ordering: .relaxed), let first = names.first else { return try ask(names) }
+        guard let known = tree.prefetch.take(first, of: self) else {
+            if names.count == 1 { tree.prefetch.missed() }
+            return try ask(names)
+        }
+        if names.count == 1 || known.type != .directory { return [known] }
+        return [known] + (try known.walkNames(names.dropFirst()))
+    }
+
+    private func ask(_ names: ArraySlice<[UInt8]>) throws(Errno) -> [Inode] {
         let reply = try tree.client.call(
             WalkRequest(directory: handle, names: Array(names.prefix(FileProtocolLimit.components))))
         guard reply.nodes.count <= names.count else {
@@ -40,11 +50,18 @@ extension GoferInode {
         return true
     }
 
+    /// A name of the directory has just changed its meaning.
+    private func changedName(_ name: [UInt8]) {
+        markChanged()
+        // After the count of changes: what a listing brings from before is either refused for it, or was added by now and goes here.
+        if wasListed.load(ordering: .relaxed) { tree.prefetch.forget(name, of: self) }
+    }
+
     func createFile(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
         let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
         let (reply, donated) = try tree.client.open(
             CreateRequest(directory: handle, name: name, mode: owner.permissions, user: owner.user, group: owner.group))
-        markChanged()
+        changedName(name)
         let inode = try tree.adopt(reply.node, isNew: true)
         if inode.type == .regular { inode.keep(donated, writable: true) }
         return inode
@@ -63,7 +80,7 @@ extension GoferInode {
         let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: true, context.credentials)
         let reply = try tree.client.call(
             MakeDirectoryRequest(directory: handle, name: name, mode: owner.permissions, user: owner.user, group: owner.group))
-        markChanged()
+        changedName(name)
         return try tree.adopt(reply.node, isNew: true)
     }
 
@@ -73,7 +90,7 @@ extension GoferInode {
             MakeNodeRequest(
                 directory: handle, name: name, mode: type.rawValue | owner.permissions, device: device, user: owner.user,
                 group: owner.group))
-        markChanged()
+        changedName(name)
         let inode = try tree.adopt(reply.node, isNew: true)
         // What is bound to a socket's name hangs on the inode object, which must outlive the dentry cache.
         if type == .socket { tree.pinInode(inode) }
@@ -84,7 +101,7 @@ extension GoferInode {
         let owner = Permissions.ofNewFile(in: try attributes(context), mode: 0o777, isDirectory: false, context.credentials)
         let reply = try tree.client.call(
             SymlinkRequest(directory: handle, name: name, target: target, user: owner.user, group: owner.group))
-        markChanged()
+        changedName(name)
         return try tree.adopt(reply.node, isNew: true)
     }
 
@@ -96,7 +113,7 @@ extension GoferInode {
         }
         let reply = try tree.client.call(LinkRequest(directory: handle, name: name, target: target.handle))
         target.store(reply.attributes, changes)
-        markChanged()
+        changedName(name)
     }
 
     func removeName(_ name: [UInt8], _ child: Inode, isDirectory: Bool) throws(Errno) {
@@ -105,7 +122,7 @@ extension GoferInode {
         _ = try tree.client.call(
             UnlinkRequest(directory: handle, name: name, isDirectory: isDirectory, keep: keep ? child.handle : 0))
         child.lostName(kept: keep)
-        markChanged()
+        changedName(name)
     }
 
     func renameName(
@@ -132,7 +149,7 @@ extension GoferInode {
         if let other {
             if exchange { other.markChanged() } else { other.lostName(kept: keep) }
         }
-        markChanged()
-        if newParent !== self { newParent.markChanged() }
+        changedName(name)
+        newParent.changedName(newName)
     }
 }

@@ -39,6 +39,8 @@ final class GoferInode: Inode, @unchecked Sendable {
     let poolSlot = Atomic<Int>(-1)
     /// A descriptor was used since the clock's hand passed.
     let wasUsed = Atomic<Bool>(false)
+    /// A directory that was listed with `readDirectory`.
+    let wasListed = Atomic<Bool>(false)
     /// Serialises what depends on the size: appending and truncating.
     let sizeLock = Mutex<Void>(())
 
@@ -51,6 +53,7 @@ final class GoferInode: Inode, @unchecked Sendable {
     }
 
     deinit {
+        if type == .directory, wasListed.load(ordering: .relaxed) { tree.prefetch.forget(directory: self) }
         tree.forget(key, nil)
         let slot = poolSlot.load(ordering: .relaxed)
         if slot >= 0 { GoferFileSystem.descriptors.remove(slot: slot) }
