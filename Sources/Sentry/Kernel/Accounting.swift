@@ -40,6 +40,11 @@ extension KernelTask {
     public var usage: Usage {
         var usage = Usage()
         usage.userTime = guestTime.load(ordering: .relaxed)
+        let entry = guestEntry.load(ordering: .relaxed)
+        if entry != 0 {
+            let now = HostClock.monotonic
+            usage.userTime &+= now > entry ? now - entry : 0
+        }
         let clock = hostClock.load(ordering: .acquiring)
         if clock != 0 {
             let now = HostClock.nanoseconds(clock), base = hostClockBase.load(ordering: .relaxed)

@@ -6,13 +6,13 @@ import Synchronization
 
 // Lock order of this module, outermost first. A lock may be taken only while holding ones above it.
 //
+//   FutexTable bucket           two buckets in index order; guest memory is read below it (AddressSpace's own locks)
 //   TreeLock                    kernel.tree: ids, parents, children, groups, sessions, exit states
 //   ThreadGroup.signals         shared pending signals, list of threads, stop and exit state
 //   PosixTimer.state            one timer of a process
 //   SignalActions.table         handlers
 //   KernelTask.signals          one thread's pending signals and mask
 //   TimerQueue.state            the sandbox's timers (callbacks run without it)
-//   FutexTable bucket           two buckets in index order; guest memory is read below it (AddressSpace's own locks)
 //   leaves                      KernelTask.shared, ThreadGroup.limits and usage, Container.state, KernelLog, WaitQueue
 //
 // Nothing that can block, and no call into files, happens under TreeLock, signals or a futex bucket.

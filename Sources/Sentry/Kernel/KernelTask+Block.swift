@@ -32,6 +32,10 @@ extension KernelTask {
         if isInterrupted { throw .ERESTARTSYS }
         voluntarySwitches.wrappingAdd(1, ordering: .relaxed)
         let wasWoken = parker.park(deadline: deadline)
+        if threadGroup.timers.isDormant.load(ordering: .relaxed) {
+            stateStorage.store(TaskState.running.rawValue, ordering: .sequentiallyConsistent)
+            threadGroup.checkCPUTimers()
+        }
         if isInterrupted { throw .ERESTARTSYS }
         // A paused container's tasks stay here; what they waited for is looked at when they go on.
         if interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.pause != 0 {

@@ -98,7 +98,6 @@ extension KernelTask {
 
     private func makeChild(_ arguments: CloneArguments, _ memory: ProcessMemory, _ undo: inout CloneUndo) throws(Errno) -> Int32 {
         let flags = arguments.flags
-        let isThread = flags.contains(.CLONE_THREAD)
 
         // Memory.
         let childMemory: ProcessMemory
@@ -147,7 +146,6 @@ extension KernelTask {
         if !flags.contains(.CLONE_VM) || flags.contains(.CLONE_VFORK) { child.alternateStack = alternateStack }
         if flags.contains(.CLONE_CHILD_CLEARTID) { child.clearThreadID = arguments.childThreadID }
         if flags.contains(.CLONE_CHILD_SETTID) { child.setThreadID = arguments.childThreadID }
-        if !flags.contains(.CLONE_VM) { child.restartableSequence = restartableSequence }
 
         if flags.contains(.CLONE_PIDFD) {
             let file = PIDFile(child.threadGroup, context: self)
@@ -171,7 +169,6 @@ extension KernelTask {
             while !completion.isDone { if !blockKillable() { break } }
             completion.setWaiter(nil)
         }
-        _ = isThread
         return childID
     }
 

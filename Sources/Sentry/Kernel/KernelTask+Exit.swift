@@ -47,10 +47,7 @@ extension KernelTask {
             if memory.userCount > 1 {
                 try? memory.space.store(UInt32(0), to: clearThreadID)
                 if let key = try? memory.space.futexKey(address: clearThreadID, shared: true) {
-                    kernel.futexes.wake(key, count: 1, bitset: .max)
-                }
-                if let key = try? memory.space.futexKey(address: clearThreadID, shared: false) {
-                    kernel.futexes.wake(key, count: 1, bitset: .max)
+                    kernel.futexes.wake(key, count: 1)
                 }
             }
             clearThreadID = 0

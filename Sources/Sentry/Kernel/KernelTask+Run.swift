@@ -29,13 +29,13 @@ extension KernelTask {
                 if !handleInterrupts() { return }
             }
             guard let space = memory?.space else { return }
-            if restartableSequence != nil { updateRestartableSequence() }
             // From here on whoever sets a bit interrupts the context. A bit set before is seen in the old value.
             if interrupts.bitwiseOr(Interrupt.inGuest, ordering: .sequentiallyConsistent).oldValue != 0 {
                 interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
                 continue
             }
             let before = HostClock.monotonic
+            guestEntry.store(before, ordering: .relaxed)
             let event: Event
             do {
                 event = try context.run(&registers, in: space.platformSpace)
@@ -45,6 +45,7 @@ extension KernelTask {
                 return
             }
             interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
+            guestEntry.store(0, ordering: .relaxed)
             guestTime.wrappingAdd(HostClock.monotonic &- before, ordering: .relaxed)
             switch event {
             case .systemCall: serveSystemCall()

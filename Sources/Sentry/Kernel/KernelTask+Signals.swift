@@ -98,21 +98,22 @@ extension KernelTask {
     func nextSignal() -> SignalDecision {
         while true {
             var isCandidateForStop = false
-            let decision = threadGroup.signals.withLock { group -> SignalDecision in
+            var taken: PendingSignal?
+            var decision = threadGroup.signals.withLock { group -> SignalDecision in
                 if group.exitStatus != nil { return .exit }
                 if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0 { return .stop }
                 let entry =
                     signals.withLock { state -> PendingSignal? in
                         state.pending.dequeue(mask: state.mask)
                     } ?? group.pending.dequeue(mask: signals.withLock { $0.mask })
-                guard var entry else {
+                guard let entry else {
                     recalculate(group)
                     return .none
                 }
                 if entry.isCounted { container.queuedSignals.subtract(1, ordering: .relaxed) }
                 let signal = entry.info.si_signo
                 let action = group.actions.get(signal)
-                if let timer = entry.timer { timer.delivered(&entry.info) }
+                taken = entry
                 if action.sa_handler == SignalHandler.SIG_IGN { return .stop }
                 if action.sa_handler != SignalHandler.SIG_DFL {
                     if action.sa_flags & SignalActionFlag.SA_RESETHAND != 0 {
@@ -140,6 +141,10 @@ extension KernelTask {
                     return .exit
                 }
             }
+            if var entry = taken {
+                settleTimers(&entry)
+                if case .handle(_, let action) = decision { decision = .handle(entry, action) }
+            }
             switch decision {
             case .none, .exit: return decision
             case .handle(let entry, _) where isCandidateForStop:
@@ -154,6 +159,50 @@ extension KernelTask {
             case .handle: return decision
             case .stop:
                 if interrupts.load(ordering: .relaxed) & (Interrupt.stop | Interrupt.exit) != 0 { return .stop }
+            }
+        }
+    }
+
+    /// A signal left its queue: the timer it came from goes on. With no lock held.
+    func settleTimers(_ entry: inout PendingSignal) {
+        if let timer = entry.timer { timer.delivered(&entry.info) }
+        if entry.info.si_signo == Signal.SIGALRM { threadGroup.realTimerDelivered() }
+    }
+
+    /// rt_sigtimedwait(2): takes a pending signal of `set`, waiting for one. EAGAIN when `deadline` (CLOCK_MONOTONIC) passed, EINTR for another signal.
+    public func waitForSignal(_ set: SignalSet, deadline: UInt64?) throws(Errno) -> SignalInfo {
+        let wanted = set.subtracting(.unblockable)
+        func take() -> PendingSignal? {
+            threadGroup.signals.withLock { group in
+                let entry =
+                    signals.withLock { $0.pending.dequeue(mask: SignalSet.all.subtracting(wanted)) }
+                    ?? group.pending.dequeue(mask: SignalSet.all.subtracting(wanted))
+                if let entry, entry.isCounted { container.queuedSignals.subtract(1, ordering: .relaxed) }
+                signals.withLock { $0.waiting = entry == nil ? wanted : [] }
+                recalculate(group)
+                return entry
+            }
+        }
+        defer {
+            threadGroup.signals.withLock { group in
+                signals.withLock { $0.waiting = [] }
+                recalculate(group)
+            }
+        }
+        while true {
+            if var entry = take() {
+                settleTimers(&entry)
+                return entry.info
+            }
+            do throws(Errno) {
+                if try !block(deadline: deadline) { throw .EAGAIN }
+            } catch {
+                // The wake-up may be for a signal that we wait for.
+                if var entry = take() {
+                    settleTimers(&entry)
+                    return entry.info
+                }
+                throw error == .ERESTARTSYS ? .EINTR : error
             }
         }
     }

@@ -83,6 +83,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let stateStorage = Atomic<UInt8>(TaskState.running.rawValue)
     /// Nanoseconds that guest code ran.
     let guestTime = Atomic<UInt64>(0)
+    /// CLOCK_MONOTONIC when the guest was last entered; 0: it does not run.
+    let guestEntry = Atomic<UInt64>(0)
     /// The host thread's CPU clock (clockid_t) and its value when the task started; for system time. 0: not running.
     let hostClock = Atomic<Int32>(0)
     let hostClockBase = Atomic<UInt64>(0)
@@ -143,7 +145,6 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     public var personality: UInt32 = 0
     /// seccomp(2) filters, newest last; mode 1 (strict) is a filter too.
     var seccomp: SeccompState
-    var restartableSequence: RestartableSequence?
     /// Signals blocked futex PI owners etc. hold; see FutexTable.
     let heldPriorityFutexes = Mutex<[FutexKey]>([])
 

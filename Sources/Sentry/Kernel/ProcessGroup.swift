@@ -59,7 +59,7 @@ public final class ProcessGroup: Sendable {
         for member in tree[proof].members where member !== ignoring {
             let state = member.tree[proof]
             if state.exit != nil { continue }
-            guard let parent = state.parent, !parent.isNamespaceInit else { continue }
+            guard let parent = state.parent else { continue }
             let parentGroup = parent.tree[proof].processGroup
             if parentGroup !== self, parentGroup.session === session { return false }
         }

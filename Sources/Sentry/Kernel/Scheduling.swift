@@ -1,4 +1,5 @@
-public import LinuxABI
+import Synchronization
+import LinuxABI
 
 /// What the scheduling calls set and tell. The host's scheduler decides; these numbers are kept faithfully but rank nothing.
 public struct SchedulingState: Sendable, Hashable {
@@ -18,9 +19,17 @@ public struct SchedulingState: Sendable, Hashable {
     }
 }
 
-/// rseq(2): the registered area.
-struct RestartableSequence: Sendable, Hashable {
-    var address: UInt64
-    var length: UInt32
-    var signature: UInt32
+
+extension KernelTask {
+    /// What a child takes over, SCHED_RESET_ON_FORK applied.
+    func inheritScheduling(_ child: KernelTask) {
+        var state = scheduling.withLock { $0 }
+        if state.resetOnFork {
+            state.policy = SchedulingPolicy.SCHED_OTHER
+            state.priority = 0
+            state.resetOnFork = false
+            if niceValue.load(ordering: .relaxed) < 0 { child.niceValue.store(0, ordering: .relaxed) }
+        }
+        child.scheduling.withLock { $0 = state }
+    }
 }

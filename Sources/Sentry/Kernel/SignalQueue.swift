@@ -1,4 +1,4 @@
-public import LinuxABI
+import LinuxABI
 
 /// A signal that waits to be delivered.
 struct PendingSignal: Sendable {

@@ -63,7 +63,8 @@ extension ThreadGroup {
         return signals.withLock { group -> Errno? in
             guard !group.threads.isEmpty, group.exitStatus == nil else { return nil }
             prepare(signal, &group)
-            if isIgnored(signal, by: task, group, fromOutside) { return nil }
+            // A timer must know, since nobody will ever take its signal.
+            if isIgnored(signal, by: task, group, fromOutside) { return timer == nil ? nil : .ENOENT }
             // SIGKILL ends the process at once, whatever the queues hold.
             if signal == Signal.SIGKILL {
                 beginExit(status: signal, &group)
