@@ -14,3 +14,11 @@ public enum HostClock {
     /// CLOCK_REALTIME in nanoseconds.
     public static var realtime: UInt64 { nanoseconds(0) }
 }
+
+extension HostClock {
+    /// The CLOCK_MONOTONIC time `interval` nanoseconds from now; the end of time when that overflows.
+    public static func deadline(in interval: UInt64) -> UInt64 {
+        let (sum, overflow) = monotonic.addingReportingOverflow(interval)
+        return overflow ? .max : sum
+    }
+}

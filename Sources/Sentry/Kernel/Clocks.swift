@@ -44,7 +44,8 @@ public enum ClockSource: Sendable {
         switch self {
         case .realtime, .monotonic:
             let clockNow = now, hostNow = HostClock.monotonic
-            return time <= clockNow ? hostNow : hostNow.addingReportingOverflow(time - clockNow).overflow ? .max : hostNow + (time - clockNow)
+            return time <= clockNow
+                ? hostNow : hostNow.addingReportingOverflow(time - clockNow).overflow ? .max : hostNow + (time - clockNow)
         case .userTime, .cpuTime: return nil
         }
     }

@@ -35,7 +35,8 @@ final class FutexEntry: Sendable {
     let requeueTarget: FutexKey?
 
     init(
-        _ waiter: FutexWaiter, index: Int = 0, bitset: UInt32 = .max, space: AddressSpace? = nil, address: UInt64 = 0, isPriority: Bool = false,
+        _ waiter: FutexWaiter, index: Int = 0, bitset: UInt32 = .max, space: AddressSpace? = nil, address: UInt64 = 0,
+        isPriority: Bool = false,
         requeueTarget: FutexKey? = nil
     ) {
         self.waiter = waiter

@@ -124,3 +124,9 @@ public final class Kernel: Sendable {
     /// Forgets a container whose processes are gone.
     public func removeContainer(_ identifier: String) { state.withLock { _ = $0.containers.removeValue(forKey: identifier) } }
 }
+
+extension Kernel {
+    /// A memory barrier on every processor that runs guest code now: the host's own membarrier(2) with MEMBARRIER_CMD_GLOBAL, which waits until all
+    /// of the host's threads have passed one. EPERM or ENOSYS where the host refuses it.
+    public func memoryBarrier() throws(Errno) { _ = try HostCall.check(HostCall.raw(.membarrier, 1, 0, 0)) }
+}

@@ -139,6 +139,7 @@ extension KernelTask {
         }
         undo.child = child
         child.personality = personality
+        child.forcedNoNewPrivileges.store(forcedNoNewPrivileges.load(ordering: .relaxed), ordering: .relaxed)
         child.timerSlack = timerSlack
         child.niceValue.store(niceValue.load(ordering: .relaxed), ordering: .relaxed)
         inheritScheduling(child)
@@ -148,7 +149,7 @@ extension KernelTask {
         if flags.contains(.CLONE_CHILD_SETTID) { child.setThreadID = arguments.childThreadID }
 
         if flags.contains(.CLONE_PIDFD) {
-            let file = PIDFile(child.threadGroup, context: self)
+            let file = PIDFile(child.threadGroup)
             let number = try own.files.install(
                 file, closeOnExec: true, limit: threadGroup.limits.current(Resource.RLIMIT_NOFILE))
             undo.pidfd = number
@@ -191,7 +192,7 @@ extension KernelTask {
                 if interrupts.load(ordering: .relaxed) & (Interrupt.stop | Interrupt.signal) != 0 { throw .ERESTARTNOINTR }
                 let child = KernelTask(
                     container: container, threadGroup: threadGroup, threadID: identifier, context: childContext, resources: childResources,
-                    registers: childRegisters, mask: mask, seccomp: seccomp, startTime: now)
+                    registers: childRegisters, mask: mask, seccomp: seccomp.withLock { $0 }, startTime: now)
                 group.threads.append(child)
                 namespace.tree[proof].tasks[identifier] = child
                 return child
@@ -215,7 +216,7 @@ extension KernelTask {
         group.oomScoreAdjustment.store(threadGroup.oomScoreAdjustment.load(ordering: .relaxed), ordering: .relaxed)
         let child = KernelTask(
             container: container, threadGroup: group, threadID: identifier, context: childContext, resources: childResources,
-            registers: childRegisters, mask: mask, seccomp: seccomp, startTime: now)
+            registers: childRegisters, mask: mask, seccomp: seccomp.withLock { $0 }, startTime: now)
         group.tree[proof].leader = child
         group.tree[proof].birthThread = sibling ? threadGroup.tree[proof].birthThread : self
         group.tree[proof].hasSubreaper = threadGroup.tree[proof].hasSubreaper || threadGroup.tree[proof].isSubreaper

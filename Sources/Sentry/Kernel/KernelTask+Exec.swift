@@ -93,7 +93,8 @@ extension KernelTask {
     public func executionCredentials(of file: FileDescription) throws(Errno) -> ExecutionCredentials {
         let attributes = try file.attributes(self)
         let old = credentials
-        let mayGain = !old.noNewPrivileges && !file.path.mount.flags.contains(.noSetUserID)
+        let mayGain =
+            !old.noNewPrivileges && !forcedNoNewPrivileges.load(ordering: .relaxed) && !file.path.mount.flags.contains(.noSetUserID)
         var user = old.user, group = old.group
         if mayGain, attributes.permissions & 0o4000 != 0 { user.effective = attributes.user }
         if mayGain, attributes.permissions & 0o2010 == 0o2010 { group.effective = attributes.group }

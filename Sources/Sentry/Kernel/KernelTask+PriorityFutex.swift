@@ -115,7 +115,9 @@ extension KernelTask {
     }
 
     /// FUTEX_WAIT_REQUEUE_PI: waits on `address` until requeued to `target` and until it owns that. EINVAL for equal addresses.
-    public func futexWaitRequeuePriority(_ address: UInt64, _ target: UInt64, shared: Bool, expected: UInt32, deadline: UInt64?) throws(Errno) {
+    public func futexWaitRequeuePriority(_ address: UInt64, _ target: UInt64, shared: Bool, expected: UInt32, deadline: UInt64?)
+        throws(Errno)
+    {
         guard let space = addressSpace else { throw .ESRCH }
         if address == target { throw .EINVAL }
         let key = try space.futexKey(address: address, shared: shared)

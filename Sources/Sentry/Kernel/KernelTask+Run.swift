@@ -73,7 +73,7 @@ extension KernelTask {
         // Linux looks at the low 32 bits only.
         let number = SystemCallNumber(rawValue: UInt64(UInt32(truncatingIfNeeded: registers.orig_rax)))
         let arguments = SyscallArguments([registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9])
-        if seccomp.isActive {
+        if hasSeccomp.load(ordering: .relaxed) {
             switch checkSeccomp(number, arguments) {
             case .allow: break
             case .answer(let value):

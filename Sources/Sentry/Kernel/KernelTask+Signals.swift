@@ -261,3 +261,23 @@ extension ThreadGroup {
         }
     }
 }
+
+extension KernelTask {
+    /// sigaction(2): the action before. EINVAL for no signal, and for changing SIGKILL or SIGSTOP. Ignoring a signal drops it where it is pending.
+    public func setSignalAction(_ signal: Int32, _ new: SignalAction?) throws(Errno) -> SignalAction {
+        guard Signal.isValid(signal) else { throw .EINVAL }
+        if new != nil, SignalSet.unblockable.has(signal) { throw .EINVAL }
+        return threadGroup.signals.withLock { group in
+            let old = group.actions.get(signal)
+            guard let new else { return old }
+            group.actions.set(signal, new)
+            if group.actions.ignores(signal) {
+                let set = SignalSet(signal)
+                var counted = group.pending.discard(set)
+                for thread in group.threads { counted += thread.signals.withLock { $0.pending.discard(set) } }
+                container.queuedSignals.subtract(counted, ordering: .relaxed)
+            }
+            return old
+        }
+    }
+}

@@ -94,6 +94,11 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// nice(2): -20 to 19.
     let niceValue = Atomic<Int32>(0)
 
+    /// Whether `seccomp` holds anything.
+    let hasSeccomp: Atomic<Bool>
+    /// no_new_privs that came with another thread's filter.
+    let forcedNoNewPrivileges = Atomic<Bool>(false)
+
     // MARK: behind locks
 
     struct SignalState {
@@ -107,6 +112,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// Copies of `own` for other threads.
     private let shared: Mutex<TaskResources>
     let scheduling: Mutex<SchedulingState>
+    /// Another thread's filter with TSYNC changes it too.
+    let seccomp: Mutex<SeccompState>
 
     // MARK: own thread
 
@@ -143,8 +150,6 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     public var timerSlack: UInt64 = 50_000
     /// personality(2)
     public var personality: UInt32 = 0
-    /// seccomp(2) filters, newest last; mode 1 (strict) is a filter too.
-    var seccomp: SeccompState
     /// Signals blocked futex PI owners etc. hold; see FutexTable.
     let heldPriorityFutexes = Mutex<[FutexKey]>([])
 
@@ -163,7 +168,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
         scheduling = Mutex(SchedulingState(processorCount: container.processorCount))
         own = resources
         self.registers = registers
-        self.seccomp = seccomp
+        self.seccomp = Mutex(seccomp)
+        hasSeccomp = Atomic(seccomp.isActive)
     }
 
     // MARK: resources

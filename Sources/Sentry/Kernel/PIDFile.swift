@@ -6,7 +6,7 @@ import Synchronization
 public final class PIDFile: FileDescription, @unchecked Sendable {  // Immutable.
     public let threadGroup: ThreadGroup
 
-    public init(_ threadGroup: ThreadGroup, context: any FileContext, flags: OpenFlags = .O_RDWR) {
+    public init(_ threadGroup: ThreadGroup, flags: OpenFlags = .O_RDWR) {
         self.threadGroup = threadGroup
         super.init(path: AnonymousFileSystem.place(kind: "[pidfd]"), flags: flags)
     }

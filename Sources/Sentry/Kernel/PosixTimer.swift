@@ -81,7 +81,9 @@ public final class PosixTimer: Sendable {
         guard state.expiry != 0 else { return TimerSetting(value: 0, interval: state.interval) }
         if state.expiry > now { return TimerSetting(value: state.expiry - now, interval: state.interval) }
         // Expired: an interval timer counts on as if it had been rearmed.
-        if state.interval != 0 { return TimerSetting(value: state.interval - (now - state.expiry) % state.interval, interval: state.interval) }
+        if state.interval != 0 {
+            return TimerSetting(value: state.interval - (now - state.expiry) % state.interval, interval: state.interval)
+        }
         return TimerSetting(value: 0, interval: 0)
     }
 
@@ -182,11 +184,15 @@ public final class PosixTimer: Sendable {
 
 extension ThreadGroup {
     /// timer_create(2). EAGAIN when there are as many as RLIMIT_SIGPENDING allows signals.
-    public func makeTimer(clock: ClockSource, notification: Int32, signal: Int32, value: UInt64?, target: KernelTask?) throws(Errno) -> PosixTimer {
+    public func makeTimer(clock: ClockSource, notification: Int32, signal: Int32, value: UInt64?, target: KernelTask?) throws(Errno)
+        -> PosixTimer
+    {
         let limit = limits.current(Resource.RLIMIT_SIGPENDING)
         return try timers.state.withLock { state throws(Errno) in
             guard UInt64(state.posix.count) < limit, state.posix.count < 100_000 else { throw .EAGAIN }
-            while state.posix[state.nextIdentifier] != nil { state.nextIdentifier = state.nextIdentifier == .max ? 0 : state.nextIdentifier + 1 }
+            while state.posix[state.nextIdentifier] != nil {
+                state.nextIdentifier = state.nextIdentifier == .max ? 0 : state.nextIdentifier + 1
+            }
             let identifier = state.nextIdentifier
             state.nextIdentifier = identifier == .max ? 0 : identifier + 1
             let timer = PosixTimer(

@@ -49,7 +49,8 @@ extension ThreadGroup {
     public func setRealTimer(_ setting: TimerSetting) -> TimerSetting {
         let now = HostClock.monotonic
         return timers.state.withLock { state in
-            let old = TimerSetting(value: state.realExpiry > now ? state.realExpiry - now : state.realExpiry == 0 ? 0 : 1, interval: state.realInterval)
+            let old = TimerSetting(
+                value: state.realExpiry > now ? state.realExpiry - now : state.realExpiry == 0 ? 0 : 1, interval: state.realInterval)
             state.realInterval = setting.interval
             state.realExpiry = setting.value == 0 ? 0 : now.addingReportingOverflow(setting.value).overflow ? .max : now + setting.value
             if setting.value == 0 {
@@ -66,7 +67,8 @@ extension ThreadGroup {
     public var realTimer: TimerSetting {
         let now = HostClock.monotonic
         return timers.state.withLock { state in
-            TimerSetting(value: state.realExpiry > now ? state.realExpiry - now : state.realExpiry == 0 ? 0 : 1, interval: state.realInterval)
+            TimerSetting(
+                value: state.realExpiry > now ? state.realExpiry - now : state.realExpiry == 0 ? 0 : 1, interval: state.realInterval)
         }
     }
 
@@ -116,7 +118,8 @@ extension ThreadGroup {
         let limit = limits.current(Resource.RLIMIT_CPU)
         timers.state.withLock { state in
             state.cpuLimitExpiry =
-                limit == Resource.unlimited ? 0 : max(1, limit.multipliedReportingOverflow(by: 1_000_000_000).overflow ? 0 : limit * 1_000_000_000)
+                limit == Resource.unlimited
+                ? 0 : max(1, limit.multipliedReportingOverflow(by: 1_000_000_000).overflow ? 0 : limit * 1_000_000_000)
         }
         checkCPUTimers()
     }

@@ -59,3 +59,19 @@ public protocol ProgramLoader: Sendable {
     /// RLIMIT_STACK and the other limits are those of `task`.
     func load(_ request: ProgramRequest, for task: KernelTask) throws(Errno) -> LoadedProgram
 }
+
+extension KernelTask {
+    /// Opens a file to be executed, whether or not it may be read. EACCES for what is not a regular file, not executable or on a noexec mount.
+    public func openProgram(_ place: Path) throws(Errno) -> FileDescription {
+        guard let inode = place.dentry.inode else { throw .ENOENT }
+        guard inode.type == .regular, !place.mount.flags.contains(.noExecute) else { throw .EACCES }
+        try inode.checkAccess(.execute, self)
+        return try inode.open(place, flags: [], self)
+    }
+
+    /// The same by path, from the working directory (interpreters).
+    public func openProgram(path: [UInt8]) throws(Errno) -> FileDescription {
+        guard let context = fileSystemContext else { throw .ESRCH }
+        return try openProgram(VFS.resolve(path.span, at: context.workingDirectory, .follow, self))
+    }
+}

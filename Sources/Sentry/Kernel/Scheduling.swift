@@ -1,5 +1,5 @@
-import Synchronization
 import LinuxABI
+import Synchronization
 
 /// What the scheduling calls set and tell. The host's scheduler decides; these numbers are kept faithfully but rank nothing.
 public struct SchedulingState: Sendable, Hashable {
@@ -19,7 +19,6 @@ public struct SchedulingState: Sendable, Hashable {
     }
 }
 
-
 extension KernelTask {
     /// What a child takes over, SCHED_RESET_ON_FORK applied.
     func inheritScheduling(_ child: KernelTask) {
@@ -31,5 +30,32 @@ extension KernelTask {
             if niceValue.load(ordering: .relaxed) < 0 { child.niceValue.store(0, ordering: .relaxed) }
         }
         child.scheduling.withLock { $0 = state }
+    }
+}
+
+extension KernelTask {
+    /// Any thread.
+    public var schedulingState: SchedulingState { scheduling.withLock { $0 } }
+    public func changeScheduling(_ body: (inout SchedulingState) -> Void) { scheduling.withLock { body(&$0) } }
+    /// nice(2): -20 to 19. Any thread.
+    public var nice: Int32 {
+        get { niceValue.load(ordering: .relaxed) }
+        set { niceValue.store(newValue, ordering: .relaxed) }
+    }
+    /// The virtual processor that the task counts as running on: one of its affinity mask, spread by thread id.
+    public var virtualProcessor: Int {
+        let mask = schedulingState.affinity
+        let count = mask.reduce(0) { $0 + $1.nonzeroBitCount }
+        guard count > 0 else { return 0 }
+        var skip = Int(threadID) % count
+        for (index, word) in mask.enumerated() {
+            var word = word
+            while word != 0 {
+                if skip == 0 { return index * 64 + word.trailingZeroBitCount }
+                skip -= 1
+                word &= word - 1
+            }
+        }
+        return 0
     }
 }

@@ -1,5 +1,5 @@
-import SentryMemory
 public import LinuxABI
+import SentryMemory
 import SentryPlatform
 
 /// sigaltstack(2) of one task.
@@ -72,7 +72,9 @@ public enum SignalFrame {
         frame.put(contents.stack.reportedFlags(contents.registers.rsp), at: contextOffset + 24)
         frame.put(contents.stack.size, at: contextOffset + 32)
         let r = contents.registers
-        let words = [r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags]
+        let words = [
+            r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags,
+        ]
         for (index, word) in words.enumerated() { frame.put(word, at: registersOffset + 8 * index) }
         frame.put(UInt16(truncatingIfNeeded: r.cs), at: registersOffset + 144)
         frame.put(UInt16(truncatingIfNeeded: r.ss), at: registersOffset + 150)
@@ -219,7 +221,8 @@ extension KernelTask {
             let size = Int(legacy.get(SignalFrame.softwareBytes + 16, as: UInt32.self))
             let current = try context.readFloatingPoint()
             var image = current
-            if legacy.get(SignalFrame.softwareBytes, as: UInt32.self) == SignalFrame.FP_XSTATE_MAGIC1, size >= SignalFrame.minimumExtendedSize,
+            if legacy.get(SignalFrame.softwareBytes, as: UInt32.self) == SignalFrame.FP_XSTATE_MAGIC1,
+                size >= SignalFrame.minimumExtendedSize,
                 size <= current.count, legacy.get(SignalFrame.softwareBytes + 4, as: UInt32.self) >= UInt32(size),
                 let magic: UInt32 = try? space.load(address &+ UInt64(size)), magic == SignalFrame.FP_XSTATE_MAGIC2
             {
@@ -233,7 +236,8 @@ extension KernelTask {
             }
             // The software bytes are the kernel's.
             if image.count >= SignalFrame.legacySize {
-                image.replaceSubrange(SignalFrame.softwareBytes..<SignalFrame.legacySize, with: current[SignalFrame.softwareBytes..<SignalFrame.legacySize])
+                image.replaceSubrange(
+                    SignalFrame.softwareBytes..<SignalFrame.legacySize, with: current[SignalFrame.softwareBytes..<SignalFrame.legacySize])
             }
             try context.writeFloatingPoint(image.span)
         } catch {

@@ -188,3 +188,17 @@ extension ThreadGroup {
     /// SIGKILL from outside: works on process 1 too.
     public func kill() { send(.kernel(Signal.SIGKILL), fromOutside: true) }
 }
+
+extension KernelTask {
+    /// Whether this task may look into `target` as a debugger would (ptrace(2), "Ptrace access mode checking", REALCREDS): EPERM otherwise.
+    public func checkMayInspect(_ target: KernelTask) throws(Errno) {
+        if target.threadGroup === threadGroup { return }
+        let mine = credentials, theirs = target.credentials
+        if mine.has(.CAP_SYS_PTRACE) { return }
+        let ids = [theirs.user.real, theirs.user.effective, theirs.user.saved]
+        let groups = [theirs.group.real, theirs.group.effective, theirs.group.saved]
+        guard ids.allSatisfy({ $0 == mine.user.real }), groups.allSatisfy({ $0 == mine.group.real }) else { throw .EPERM }
+        guard theirs.permitted.isSubset(of: mine.permitted) else { throw .EPERM }
+        guard target.memory?.dumpable.load(ordering: .relaxed) == 1 else { throw .EPERM }
+    }
+}

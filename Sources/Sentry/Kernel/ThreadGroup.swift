@@ -104,6 +104,7 @@ public final class ThreadGroup: Sendable {
     public var leader: KernelTask? { kernel.tree.withLock { tree[$0].leader } }
     /// The parent's process id as getppid(2) tells it: 0 without one.
     public var parentID: Int32 { kernel.tree.withLock { tree[$0].parent?.processID ?? 0 } }
+    public func processGroup(_ proof: TreeLocked) -> ProcessGroup { tree[proof].processGroup }
     public var processGroup: ProcessGroup { kernel.tree.withLock { tree[$0].processGroup } }
     public var session: Session { processGroup.session }
 }
