@@ -6,16 +6,15 @@ public struct TaskInspection: Sendable {
     /// nice(2): -20 to 19.
     public var nice: Int32
     public var scheduling: SchedulingState
-    /// prctl(PR_GET_SECCOMP): 0, 1 or 2; of other tasks, what their container applies.
+    /// prctl(PR_GET_SECCOMP): 0, 1 or 2.
     public var seccompMode: Int
     public var seccompFilters: Int
 }
 
 extension KernelTask {
     public var inspection: TaskInspection {
-        let filters = isCurrent ? seccomp.filters.count : container.seccomp.count
-        return TaskInspection(
-            nice: niceValue.load(ordering: .relaxed), scheduling: scheduling.withLock { $0 }, seccompMode: filters > 0 ? 2 : 0,
-            seccompFilters: filters)
+        TaskInspection(
+            nice: niceValue.load(ordering: .relaxed), scheduling: scheduling.withLock { $0 }, seccompMode: seccompMode,
+            seccompFilters: seccompFilterCount)
     }
 }
