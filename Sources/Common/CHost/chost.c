@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "chost.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,3 +89,10 @@ int chost_thread_start(void (*body)(void *), void *context, size_t stack_size) {
     if (error) free(start);
     return error;
 }
+
+uint32_t chost_hardware_capabilities(void) {
+    unsigned eax, ebx, ecx, edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) ? edx : 0;
+}
+
+unsigned long chost_minimum_signal_stack(void) { return getauxval(51 /* AT_MINSIGSTKSZ */); }

@@ -46,6 +46,8 @@ public final class FileClient: Sendable {
         var pending: [UInt32: Pending] = [:]
         var hasLeader = false
         var failure: String?
+        /// `failure` is a broken rule, not a closed connection.
+        var isViolation = false
         /// Handles to give back with the next batch.
         var closing: [UInt32] = []
     }
@@ -114,6 +116,19 @@ public final class FileClient: Sendable {
             sendClose(Array(rest.prefix(FileProtocolLimit.handles)))
             rest = rest.dropFirst(FileProtocolLimit.handles)
         }
+    }
+
+    /// Sleeps until the connection is broken, whoever broke it; then whoever waits has got EIO. For a thread of its own: nobody else reads the
+    /// socket while no request is under way. Returns what rule the server broke, or nil when it is gone or was left on purpose.
+    public func waitForEnd() -> String? {
+        var entries = [PollEntry(socket.rawValue, .POLLRDHUP)]
+        while true {
+            do {
+                if try HostCall.poll(&entries) > 0 { break }
+            } catch { if error != .EINTR { break } }
+        }
+        fail("the gofer closed the connection")
+        return state.withLock { $0.isViolation ? $0.failure : nil }
     }
 
     /// Ends the connection; whoever waits gets EIO.
@@ -267,6 +282,7 @@ public final class FileClient: Sendable {
     }
 
     @usableFromInline func violation(_ what: StaticString, _ value: UInt64) -> Errno {
+        state.withLock { if $0.failure == nil { $0.isViolation = true } }
         fail("\(ConnectionError.protocolViolation(what, value))")
         return .EIO
     }

@@ -1,8 +1,45 @@
+import Confinement
 public import Control
-internal import Diagnostics
+import Diagnostics
+import FileProtocol
+import Host
+import LinuxABI
+import SentryFileSystems
+import SentryKernel
+import SentryNetwork
+import SentryPlatform
+import SentrySyscalls
 
-/// The Sentry from its options to its end. See Sources/Common/Control/README.md for the contract.
+/// The Sentry's life, in the order of Control/README.md: options, log, platform, confinement, control server, ready; ends with the first
+/// container's status. Single-threaded until confined.
 public func runSentry(_ options: SentryOptions) -> Never {
     options.common.configureLog(component: "sentry")
-    options.common.fail(.init(.unsupported, "the sentry cannot boot yet"))
+    do throws(SandboxError) {
+        let platform = try makePlatform(options.platform)
+        let server = try options.common.makeControlServer(
+            component: "sentry", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
+        let processors = options.cpuCount > 0 ? Int(options.cpuCount) : HostProcessor.count
+        let facts = HostFacts.gather()
+        try Confinement.apply(.sentry, mode: options.common.confinement, logDescriptor: options.common.logDescriptor)
+
+        let kernel = Kernel(platform: platform, systemCalls: SystemCallTable.standard(), programLoader: ELFLoader())
+        kernel.isTracing = options.strace
+        DeviceDrivers.register(kernel)
+        let sandbox = Sandbox(kernel: kernel, processorCount: processors, facts: facts, finish: server.finisher)
+        SentryEndpoints.register(on: server, sandbox)
+        options.common.announceReady()
+        exitProcess(try server.run())
+    } catch {
+        options.common.fail(error)
+    }
+}
+
+/// The platform called `name`, with its source stub running.
+private func makePlatform(_ name: String) throws(SandboxError) -> any Platform {
+    switch name {
+    case "ptrace":
+        do { return try PtracePlatform.start() } catch { throw SandboxError(error, "start the ptrace platform") }
+    default:
+        throw SandboxError(.unsupported, "platform \(name) is not there yet", hint: "use --platform ptrace")
+    }
 }

@@ -124,6 +124,9 @@ extension KernelTask {
             case .resolved:
                 faults.wrappingAdd(1, ordering: .relaxed)
             case .signal(let number, let code):
+                Log.debug(
+                    "fault of \(threadID): signal \(number) code \(code) address 0x\(String(fault.address, radix: 16)) rip 0x\(String(registers.rip, radix: 16))"
+                )
                 var info = SignalInfo(signal: number, code: code)
                 info.si_addr = fault.address
                 faultAddress = fault.address

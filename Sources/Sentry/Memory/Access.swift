@@ -34,12 +34,15 @@ extension AddressSpace {
             let length = Int(min(available, UInt64(count - done)))
             let offset = run.value.offset &+ (cursor - run.start)
             if case .host(let window) = run.value.source {
+                var rest = 0
                 let part = window.withAddress(offset) { place, inPiece -> Int in
                     let wanted = min(inPiece, length)
-                    return wanted - body(place, wanted)
+                    rest = body(place, wanted)
+                    return wanted - rest
                 }
-                guard let part, part > 0 else { break }
+                guard let part else { break }
                 done += part
+                if rest != 0 { break }
             } else {
                 let rest = body(memoryFile.address(offset), length)
                 done += length - rest

@@ -42,6 +42,8 @@ public protocol Platform: AnyObject, Sendable {
     var minimumGuestAddress: UInt64 { get }
     /// First address above all guest mappings.
     var maximumGuestAddress: UInt64 { get }
+    /// Where every address space has a vDSO (AT_SYSINFO_EHDR), or nil.
+    var vdsoAddress: UInt64? { get }
     /// An empty address space whose `MappingSource.memoryFile` is `memory`.
     func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace
     /// A place for one guest task's processor state, with fresh floating-point state.
@@ -92,4 +94,8 @@ extension PlatformAddressSpace {
 
 extension ExecutionContext {
     public func suspend() {}
+}
+
+extension Platform {
+    public var vdsoAddress: UInt64? { nil }
 }

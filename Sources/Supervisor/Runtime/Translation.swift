@@ -166,7 +166,7 @@ struct Translation {
     }
 
     private static func seccomp(_ spec: SeccompSpec, notes: inout [String]) throws(SandboxError) -> SeccompProgram {
-        func action(_ action: SeccompSpec.Action, _ errno: UInt32?) -> SeccompAction {
+        func action(_ action: SeccompSpec.Action, _ errno: UInt32?) -> Control.SeccompAction {
             let value = UInt16(truncatingIfNeeded: errno ?? UInt32(Errno.EPERM.rawValue))
             return switch action {
             case .kill, .killThread: SeccompAction(.killThread)

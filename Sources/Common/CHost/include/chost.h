@@ -29,4 +29,10 @@ long chost_receive_descriptors(int socket, void *bytes, size_t length, int *desc
 // Starts a detached or joinable thread running `body(context)`: 0, or an errno. `stack_size` 0 means the default.
 int chost_thread_start(void (*body)(void *), void *context, size_t stack_size);
 
+// CPUID leaf 1, EDX: what Linux gives programs as AT_HWCAP.
+uint32_t chost_hardware_capabilities(void);
+
+// The kernel's least signal stack (AT_MINSIGSTKSZ), in bytes; 0 if the host does not tell.
+unsigned long chost_minimum_signal_stack(void);
+
 #endif

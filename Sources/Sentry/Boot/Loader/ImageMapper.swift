@@ -88,9 +88,9 @@ struct ImageMapper {
             request.object = object
             request.offset = segment.offset - (start - page)
             _ = try space.map(request)
-            // The rest of the last page is bss. Linux ignores a read-only segment's failure here.
+            // The rest of the last page is bss up to its end: ld.so's first allocations come from there (padzero() of fs/binfmt_elf.c).
             if mappedEnd > fileEnd, segment.memorySize > segment.fileSize, segment.protection.contains(.write) {
-                try space.zero(fileEnd, count: min(mappedEnd, start + segment.memorySize) - fileEnd)
+                try space.zero(fileEnd, count: mappedEnd - fileEnd)
             }
         }
         if memoryEnd > mappedEnd {

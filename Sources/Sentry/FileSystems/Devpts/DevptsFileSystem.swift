@@ -77,6 +77,9 @@ public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable { 
         return HostTerminal(terminal, input: input, output: output)
     }
 
+    /// The inode of a host terminal's slave side, to be opened.
+    public func inode(of host: HostTerminal) -> Inode? { state.withLock { $0.slaves[host.terminal.index] } }
+
     /// Takes a host terminal's name away, after `HostTerminal.close`.
     public func removeHostTerminal(_ host: HostTerminal) { remove(host.terminal) }
 

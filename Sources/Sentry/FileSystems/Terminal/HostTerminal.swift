@@ -43,6 +43,11 @@ public final class HostTerminal: Sendable {
         if let size = try? HostCall.windowSize(output.rawValue) { terminal.setWindowSize(size) }
     }
 
+    /// The Supervisor says how large the window is; SIGWINCH for the foreground group.
+    public func resize(width: UInt16, height: UInt16) {
+        terminal.setWindowSize(WindowSize(ws_row: height, ws_col: width))
+    }
+
     /// The guest is done with it: the slave side is hung up. Threads end at the host's next byte, or with the process.
     public func close() {
         isEnded.store(true, ordering: .releasing)

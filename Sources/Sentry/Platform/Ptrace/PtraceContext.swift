@@ -186,11 +186,9 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     }
 
     func resetFloatingPoint() throws(PlatformError) {
-        if thread == 0 {
-            pendingFloatingPoint = nil
-        } else {
-            try writeFloatingPoint(Self.initialImage(size: 576).span)
-        }
+        // The new program runs in another address space, so on another stub thread, which starts fresh; the old one may be gone already.
+        leave()
+        pendingFloatingPoint = nil
     }
 
     func copyFloatingPoint(from parent: any ExecutionContext) throws(PlatformError) {

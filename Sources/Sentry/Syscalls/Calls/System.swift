@@ -22,11 +22,6 @@ enum SystemInformationCalls {
         SystemCall(.sysinfo, sysinfo),
         SystemCall(.syslog, syslog, .partial("reading and sizes; the console is not ours")),
         SystemCall(.getrandom, getrandom),
-        SystemCall(.vhangup) { task, _ throws(Errno) in
-            guard task.credentials.has(Capabilities.CAP_SYS_TTY_CONFIG) else { throw .EPERM }
-            if let terminal = task.controllingTerminal { try task.releaseTerminal(terminal) }
-            return 0
-        },
         .refused(.reboot, .EPERM, "a container cannot restart the machine"),
         .refused(.kexec_load, .EPERM, "no other kernel"),
         .refused(.kexec_file_load, .EPERM, "no other kernel"),
@@ -49,8 +44,6 @@ enum SystemInformationCalls {
         .refused(.landlock_restrict_self, .EOPNOTSUPP, "not built in"),
         .refused(._sysctl, .ENOSYS, "removed from Linux"),
         .refused(.uselib, .ENOSYS, "removed from Linux"),
-        .refused(.ustat, .ENOSYS, "superseded by statfs"),
-        .refused(.sysfs, .ENOSYS, "obsolete"),
         .refused(.nfsservctl, .ENOSYS, "removed from Linux"),
         .refused(.get_kernel_syms, .ENOSYS, "removed from Linux"),
         .refused(.query_module, .ENOSYS, "removed from Linux"),
