@@ -111,8 +111,15 @@ public enum VFS {
             let found = try PathResolver.lookUpLocked(name, in: parent.dentry, directory, context)
             if found.inode != nil { return (found, false) }
             try checkCreation(in: parent, directory, context)
-            let inode = try changingNames(directory) { () throws(Errno) in
-                try directory.create(name, mode: permissions(mode, context), context)
+            let inode: Inode
+            do throws(Errno) {
+                inode = try changingNames(directory) { () throws(Errno) in
+                    try directory.create(name, mode: permissions(mode, context), context)
+                }
+            } catch {
+                // Somebody outside the sandbox was faster: what he made is opened.
+                guard error == .EEXIST else { throw error }
+                return (PathResolver.remember(name, try directory.lookup(name, context), in: parent.dentry, found), false)
             }
             return (established(name, inode, in: parent.dentry), true)
         }
