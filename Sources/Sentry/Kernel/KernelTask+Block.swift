@@ -1,5 +1,6 @@
 import Host
 public import LinuxABI
+import SentryPlatform
 public import SentryVFS
 import Synchronization
 
@@ -30,6 +31,7 @@ extension KernelTask {
         stateStorage.store(TaskState.sleeping.rawValue, ordering: .relaxed)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if isInterrupted { throw .ERESTARTSYS }
+        context.suspend()
         voluntarySwitches.wrappingAdd(1, ordering: .relaxed)
         let wasWoken = parker.park(deadline: deadline)
         if threadGroup.timers.isDormant.load(ordering: .relaxed) {
@@ -51,6 +53,7 @@ extension KernelTask {
         stateStorage.store(TaskState.uninterruptible.rawValue, ordering: .relaxed)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit != 0 { return false }
+        context.suspend()
         _ = parker.park()
         return interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0
     }

@@ -101,6 +101,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     func runWithoutInterception(_ registers: inout Registers, in space: any PlatformAddressSpace) throws(PlatformError) -> Int32 {
         if self.space !== space { try enter(space) }
         var stop = cplatform_stop()
+        // SAFETY: Registers has the layout of struct user_regs_struct.
         unsafe cplatform_resume_plain(thread, &registers, &stop)
         if Int(stop.kind) == CPLATFORM_STOP_EXITED || Int(stop.kind) == CPLATFORM_STOP_KILLED { throw lost(.killed(signal: stop.signal)) }
         return stop.signal
