@@ -59,6 +59,7 @@ import Synchronization
         case "perf": HostCall.raw(.perf_event_open, 0, 0, 0, 0, 0)
         case "kill-stranger": HostCall.raw(.kill, -1, 9)
         case "ptrace-stranger": HostCall.raw(.ptrace, 16, 1, 0, 0)
+        case "seize-stranger": HostCall.raw(.ptrace, 0x4206, 1, 0, 0)
         case "setuid": HostCall.raw(.setuid, 0)
         case "terminal-input": HostCall.raw(.ioctl, 0, 0x5412, 0)
         case "int80":

@@ -78,7 +78,7 @@ private func probe(_ role: ProcessSpawner.Role, _ attempt: String, mode: Confine
         #expect(result.signal == 31, "\(attempt) ended with exit \(result.exit), signal \(result.signal)")
     }
 
-    @Test(arguments: forbiddenToBoth + ["ptrace-stranger"]) func theGoferIsKilled(attempt: String) throws {
+    @Test(arguments: forbiddenToBoth) func theGoferIsKilled(attempt: String) throws {
         let result = try probe(.gofer, attempt)
         #expect(result.output == "confined\n")
         #expect(result.signal == 31, "\(attempt) ended with exit \(result.exit), signal \(result.signal)")
@@ -87,7 +87,7 @@ private func probe(_ role: ProcessSpawner.Role, _ attempt: String, mode: Confine
     @Test func whatTheFilterLetsThroughMeetsTheNextWall() throws {
         // The Gofer may open, but its root is empty; the Sentry may trace, but sees nobody to trace.
         #expect(try probe(.gofer, "open").output == "confined\n-2\n")
-        #expect(try probe(.sentry, "ptrace-stranger").output == "confined\n-1\n")
+        #expect(try probe(.sentry, "seize-stranger").output == "confined\n-1\n")
         #expect(try probe(.sentry, "clone3").output == "confined\n-38\n")
     }
 

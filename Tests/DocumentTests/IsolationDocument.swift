@@ -15,7 +15,7 @@ enum IsolationDocument {
         |---|---|---|---|---|---|
         | stub (guest code) | user (below the Sentry's), PID, network, IPC, UTS, mount: new and empty | empty | none | trapped; the stub's own few, by address | its container's memory file; mapped files only for the length of a batch |
         | Sentry | user (nobody), PID, network, IPC, UTS, mount: new | empty, read-only | \(capabilities(.sentry)), in its own user namespace only | the list below | the ones it was given |
-        | Gofer | mount, PID, network (empty), IPC, UTS: new | the container's tree | \(capabilities(.gofer(makeNodes: true))) (MKNOD only where the configuration allows device nodes) | the list below | tree roots and sockets |
+        | Gofer | mount, PID, network (empty), IPC, UTS: new | empty, read-only; its trees are detached mounts that only its descriptors reach | \(capabilities(.gofer(makeNodes: true))) (MKNOD only where the configuration allows device nodes) | the list below | tree roots and sockets |
         | Supervisor | the host's | the host's | what create needs | - | - |
 
         Besides: `no_new_privs`, no core dumps, not dumpable (stubs are, so that the Sentry may trace them), an environment of `SWIFT_ROOT=/` only. A call that is not

@@ -9,7 +9,17 @@ enum SentryFilter {
 
     /// Running guest code: the hottest of all.
     private static let running: [FilterRule] = [
-        FilterRule(.ptrace, "registers and resumption of stub threads (ptrace platform)"),
+        FilterRule(.ptrace, [.int(0, 31, "PTRACE_SYSEMU")], "resuming guest code (ptrace platform)"),
+        FilterRule(.ptrace, [.int(0, 13, "PTRACE_SETREGS")], "registers of guest code"),
+        FilterRule(.ptrace, [.int(0, 12, "PTRACE_GETREGS")], "registers of guest code"),
+        FilterRule(.ptrace, [.int(0, 0x4202, "PTRACE_GETSIGINFO")], "which fault guest code made"),
+        FilterRule(.ptrace, [.int(0, 0x4204, "PTRACE_GETREGSET")], "floating-point state"),
+        FilterRule(.ptrace, [.int(0, 0x4205, "PTRACE_SETREGSET")], "floating-point state"),
+        FilterRule(.ptrace, [.int(0, 0x4206, "PTRACE_SEIZE")], "taking over a new stub thread"),
+        FilterRule(.ptrace, [.int(0, 0x4207, "PTRACE_INTERRUPT")], "taking over a new stub thread"),
+        FilterRule(.ptrace, [.int(0, 0x4208, "PTRACE_LISTEN")], "a stub that was stopped from outside"),
+        FilterRule(.ptrace, [.int(0, 0x420b, "PTRACE_SETSIGMASK")], "a stub thread takes all signals"),
+        FilterRule(.ptrace, [.int(0, 17, "PTRACE_DETACH")], "ending a stub thread"),
         FilterRule(.wait4, "stops and deaths of stub threads"),
         FilterRule(.futex, "locks; guest threads that sleep and wake"),
         FilterRule(.tgkill, "interrupting a stub thread; abort()"),
