@@ -42,6 +42,8 @@ public struct ContainerRuntime: Sendable {
         } else {
             logDescriptor = 2
         }
+        // A reader of our output that goes away (`nestbox ... | head`) is an error to clean up after, not an end without a word: blocked for good.
+        _ = try? SignalDescriptor([13])
         Log.configure(level: settings.logLevel, format: settings.logFormat, descriptor: logDescriptor, component: "nestbox")
     }
 

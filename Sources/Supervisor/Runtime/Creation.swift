@@ -407,8 +407,8 @@ final class StepTimer {
 /// Words for a program that could not be started: engines look for some of them.
 enum StartErrorText {
     static func describe(_ error: SandboxError, program: String) -> SandboxError {
-        let prefix = "unable to start container process: exec: \"\(program)\": "
         let text = error.message.lowercased()
+        let prefix = "unable to start container process: " + (text.hasPrefix("exec") ? "" : "exec: \"\(program)\": ")
         switch error.code {
         case .notFound where !text.contains("no such file or directory") && !text.contains("executable file not found"):
             return SandboxError(

@@ -169,14 +169,14 @@ struct Translation {
         func action(_ action: SeccompSpec.Action, _ errno: UInt32?) -> Control.SeccompAction {
             let value = UInt16(truncatingIfNeeded: errno ?? UInt32(Errno.EPERM.rawValue))
             return switch action {
-            case .kill, .killThread: SeccompAction(.killThread)
-            case .killProcess: SeccompAction(.killProcess)
-            case .trap: SeccompAction(.trap)
-            case .error: SeccompAction(.errno, value: value)
-            case .trace: SeccompAction(.trace, value: value)
-            case .allow: SeccompAction(.allow)
-            case .log: SeccompAction(.log)
-            case .notify: SeccompAction(.notify)
+            case .kill, .killThread: Control.SeccompAction(.killThread)
+            case .killProcess: Control.SeccompAction(.killProcess)
+            case .trap: Control.SeccompAction(.trap)
+            case .error: Control.SeccompAction(.errno, value: value)
+            case .trace: Control.SeccompAction(.trace, value: value)
+            case .allow: Control.SeccompAction(.allow)
+            case .log: Control.SeccompAction(.log)
+            case .notify: Control.SeccompAction(.notify)
             }
         }
         let numbers = SystemCallNames.numbers
