@@ -172,6 +172,7 @@ enum SentryFilter {
         FilterRule(.ioctl, [.int(1, 0x5409, "TCSBRK")], "a donated terminal"),
         FilterRule(.ioctl, [.int(1, 0x540a, "TCXONC")], "a donated terminal"),
         FilterRule(.ioctl, [.int(1, 0x540b, "TCFLSH")], "a donated terminal"),
+        FilterRule(.ioctl, [.int(1, 0x540e, "TIOCSCTTY")], "a donated terminal tells this session of its window's size"),
         FilterRule(.ioctl, [.int(1, 0x5411, "TIOCOUTQ")], "a donated terminal or socket"),
         FilterRule(.ioctl, [.int(1, 0x5413, "TIOCGWINSZ")], "size of a donated terminal"),
         FilterRule(.ioctl, [.int(1, 0x5414, "TIOCSWINSZ")], "size of a donated terminal"),

@@ -15,6 +15,7 @@ import SentrySyscalls
 public func runSentry(_ options: SentryOptions) -> Never {
     options.common.configureLog(component: "sentry")
     do throws(SandboxError) {
+        let windowSignals = try? WindowSignals()
         let platform = try makePlatform(options.platform)
         let server = try options.common.makeControlServer(
             component: "sentry", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
@@ -25,8 +26,13 @@ public func runSentry(_ options: SentryOptions) -> Never {
         let kernel = Kernel(platform: platform, systemCalls: SystemCallTable.standard(), programLoader: ELFLoader())
         kernel.isTracing = options.strace
         DeviceDrivers.register(kernel)
-        let sandbox = Sandbox(kernel: kernel, processorCount: processors, facts: facts, finish: server.finisher)
+        let sandbox = Sandbox(kernel: kernel, processorCount: processors, facts: facts, windowSignals: windowSignals, finish: server.finisher)
         SentryEndpoints.register(on: server, sandbox)
+        // Started by a Supervisor: one that dies before there is a container must not leave this process behind.
+        if options.common.readyDescriptor != nil {
+            let finish = server.finisher
+            server.onLastDisconnect = { if sandbox.all.isEmpty { finish(1) } }
+        }
         options.common.announceReady()
         exitProcess(try server.run())
     } catch {

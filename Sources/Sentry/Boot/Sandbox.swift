@@ -23,11 +23,12 @@ final class Sandbox: Sendable {
     /// Makes the control server return: the process ends with the first container's status.
     let finish: @Sendable (Int32) -> Void
 
-    init(kernel: Kernel, processorCount: Int, facts: HostFacts, finish: @escaping @Sendable (Int32) -> Void) {
+    init(kernel: Kernel, processorCount: Int, facts: HostFacts, windowSignals: WindowSignals?, finish: @escaping @Sendable (Int32) -> Void) {
         self.kernel = kernel
         self.processorCount = processorCount
         self.facts = facts
         self.finish = finish
+        self.windowSignals = windowSignals
     }
 
     /// The container called `id`, or "container ... does not exist".
@@ -94,6 +95,21 @@ final class Sandbox: Sendable {
         return report
     }
 
+    // MARK: Terminals
+
+    /// SIGWINCH, blocked in every thread; set before the first container is made.
+    private let windowSignals: WindowSignals?
+    private let isWatchingWindow = Atomic<Bool>(false)
+
+    /// Follows the size of the window of the first container's terminal, as an engine sets it at the master.
+    func watchWindow(of terminal: HostTerminal) {
+        guard let windowSignals, !isWatchingWindow.exchange(true, ordering: .relaxed) else { return }
+        terminal.makeControlling()
+        try? startThread(stackSize: 64 << 10) {
+            while windowSignals.wait() { terminal.resized() }
+        }
+    }
+
     // MARK: Events
 
     func addEventStream(_ reply: ControlReply) {
@@ -117,4 +133,15 @@ final class Sandbox: Sendable {
         }
         for stream in streams { stream.send(record) }
     }
+}
+
+/// The signal that says that the window of the controlling terminal has another size.
+final class WindowSignals: Sendable {
+    private let signals: SignalDescriptor
+
+    /// Call it before any other thread starts: they inherit that the signal is blocked.
+    init() throws(Errno) { signals = try SignalDescriptor([Signal.SIGWINCH]) }
+
+    /// Waits for the next one. False when there will be none.
+    func wait() -> Bool { (try? signals.next()) != nil }
 }

@@ -81,6 +81,7 @@ final class SandboxContainer: Sendable {
             throw error
         }
         try Self.watch(gofer, of: container)
+        if isFirst, let terminal = state.withLock({ $0.processes[initTask.threadID]?.terminal }) { sandbox.watchWindow(of: terminal) }
         let watcher = CallbackWaiter { [weak self] in self?.containerEvent() }
         exitWatcher.withLock { $0 = watcher }
         container.events.add(watcher)
@@ -275,7 +276,19 @@ final class SandboxContainer: Sendable {
             return (true, process.report)
         }
         guard isKnown else { throw SandboxError(.notFound, "process \(pid) of container \(id) does not exist") }
-        if let report { reply.succeed(report) }
+        if let report { return reply.succeed(report) }
+        // Whoever waits for an exec carries it: the small process that a detached exec leaves behind, or `nestbox exec` itself. When the carrier
+        // is killed, what it carries is.
+        if pid != initTask.threadGroup.processID {
+            reply.onCancel { [weak self] in self?.killProcess(pid) }
+        }
+    }
+
+    /// Kills a process that nobody carries any more.
+    private func killProcess(_ pid: Int32) {
+        guard let group = container.threadGroups.first(where: { $0.processID == pid }) else { return }
+        Log.info("process \(pid) of container \(id) is killed: its carrier is gone")
+        group.send(SignalInfo(signal: Signal.SIGKILL, code: SignalCode.SI_USER), fromOutside: true)
     }
 
     func signal(_ request: SignalRequest) throws(SandboxError) {

@@ -43,6 +43,10 @@ public final class HostTerminal: Sendable {
         if let size = try? HostCall.windowSize(output.rawValue) { terminal.setWindowSize(size) }
     }
 
+    /// Makes the host's terminal the controlling one of this process, which leads a session: SIGWINCH comes here then. One that is another
+    /// session's stays there, and its owner tells the size (`resize`).
+    public func makeControlling() { _ = HostCall.raw(.ioctl, Int(output.rawValue), Int(TerminalRequest.TIOCSCTTY), 0) }
+
     /// The Supervisor says how large the window is; SIGWINCH for the foreground group.
     public func resize(width: UInt16, height: UInt16) {
         terminal.setWindowSize(WindowSize(ws_row: height, ws_col: width))
