@@ -78,7 +78,13 @@ public final class HostTerminal: Sendable {
         var buffer = [UInt8](repeating: 0, count: 4096)
         while !isEnded.load(ordering: .acquiring) {
             var span = buffer.mutableSpan
-            guard let count = try? HostCall.read(input.rawValue, into: &span), count > 0 else {
+            var count = (try? HostCall.read(input.rawValue, into: &span)) ?? -1
+            if count == 0, (try? HostCall.windowSize(input.rawValue)) != nil {
+                // Not a hang-up: the end of file was typed before the terminal became raw.
+                buffer[0] = 0x04
+                count = 1
+            }
+            guard count > 0 else {
                 // The host's terminal is gone.
                 if !isEnded.exchange(true, ordering: .acquiringAndReleasing) { terminal.masterClosed() }
                 return

@@ -26,6 +26,16 @@ enum TransferCalls {
         return value
     }
 
+    /// Where a file stands: its own offset, or for a descriptor that the host shares with others, the host's.
+    private static func position(_ task: KernelTask, _ file: FileDescription) throws(Errno) -> Int64 {
+        file is HostFile ? try file.seek(0, whence: SeekOrigin.SEEK_CUR, task) : file.offset.withLock { $0 }
+    }
+
+    /// Moves it there.
+    private static func setPosition(_ task: KernelTask, _ file: FileDescription, _ position: Int64) {
+        if file is HostFile { _ = try? file.seek(position, whence: SeekOrigin.SEEK_SET, task) } else { file.offset.withLock { $0 = position } }
+    }
+
     static func sendfile(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let output = try task.file(arguments.int32(0)), input = try task.file(arguments.int32(1))
         try VFS.checkReadable(input)
@@ -36,7 +46,8 @@ enum TransferCalls {
         let total = min(Int(arguments[3]), IOBuffer.maximumCount)
         guard input.isSeekable else { return try copyStream(task, from: input, to: output, total) }
 
-        var position = start ?? input.offset.withLock { $0 }
+        var position: Int64
+        if let start { position = start } else { position = try Self.position(task, input) }
         var done = 0
         do throws(Errno) {
             while done < total {
@@ -54,7 +65,7 @@ enum TransferCalls {
         if start != nil {
             try task.guestMemory().store(position, to: arguments[2])
         } else {
-            input.offset.withLock { $0 = position }
+            setPosition(task, input, position)
         }
         return done
     }
@@ -180,8 +191,10 @@ enum TransferCalls {
         if input.inode?.type == .directory || output.inode?.type == .directory { throw .EISDIR }
         guard input.inode?.type == .regular, output.inode?.type == .regular else { throw .EINVAL }
         let inputStart = try offset(task, input, arguments[1]), outputStart = try offset(task, output, arguments[3])
-        var from = inputStart ?? input.offset.withLock { $0 }
-        var to = outputStart ?? output.offset.withLock { $0 }
+        var from: Int64
+        var to: Int64
+        if let inputStart { from = inputStart } else { from = try position(task, input) }
+        if let outputStart { to = outputStart } else { to = try position(task, output) }
         let total = Int(min(arguments[4], UInt64(IOBuffer.maximumCount)))
         guard !from.addingReportingOverflow(Int64(total)).overflow, !to.addingReportingOverflow(Int64(total)).overflow else {
             throw .EOVERFLOW
@@ -203,8 +216,8 @@ enum TransferCalls {
         } catch {
             if done == 0 { throw error }
         }
-        if inputStart != nil { try task.guestMemory().store(from, to: arguments[1]) } else { input.offset.withLock { $0 = from } }
-        if outputStart != nil { try task.guestMemory().store(to, to: arguments[3]) } else { output.offset.withLock { $0 = to } }
+        if inputStart != nil { try task.guestMemory().store(from, to: arguments[1]) } else { setPosition(task, input, from) }
+        if outputStart != nil { try task.guestMemory().store(to, to: arguments[3]) } else { setPosition(task, output, to) }
         return done
     }
 }
