@@ -26,7 +26,8 @@ public func runSentry(_ options: SentryOptions) -> Never {
         let kernel = Kernel(platform: platform, systemCalls: SystemCallTable.standard(), programLoader: ELFLoader())
         kernel.isTracing = options.strace
         DeviceDrivers.register(kernel)
-        let sandbox = Sandbox(kernel: kernel, processorCount: processors, facts: facts, windowSignals: windowSignals, finish: server.finisher)
+        let sandbox = Sandbox(
+            kernel: kernel, processorCount: processors, facts: facts, windowSignals: windowSignals, finish: server.finisher)
         SentryEndpoints.register(on: server, sandbox)
         // Started by a Supervisor: one that dies before there is a container must not leave this process behind.
         if options.common.readyDescriptor != nil {

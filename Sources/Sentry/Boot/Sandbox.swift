@@ -23,7 +23,8 @@ final class Sandbox: Sendable {
     /// Makes the control server return: the process ends with the first container's status.
     let finish: @Sendable (Int32) -> Void
 
-    init(kernel: Kernel, processorCount: Int, facts: HostFacts, windowSignals: WindowSignals?, finish: @escaping @Sendable (Int32) -> Void) {
+    init(kernel: Kernel, processorCount: Int, facts: HostFacts, windowSignals: WindowSignals?, finish: @escaping @Sendable (Int32) -> Void)
+    {
         self.kernel = kernel
         self.processorCount = processorCount
         self.facts = facts

@@ -13,7 +13,9 @@ struct ExitRecord: Sendable, Equatable {
     var status: Int32
     var message: String
 
-    var summary: (reason: String, status: Int32) { (message.isEmpty || message == reason.explanation ? reason.explanation : "\(reason.explanation): \(message)", status) }
+    var summary: (reason: String, status: Int32) {
+        (message.isEmpty || message == reason.explanation ? reason.explanation : "\(reason.explanation): \(message)", status)
+    }
 
     static func path(_ identifier: String, store: StateStore) -> String { store.directory(identifier) + "/exit" }
 
