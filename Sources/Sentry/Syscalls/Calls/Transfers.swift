@@ -44,7 +44,7 @@ enum TransferCalls {
         guard arguments.int64(3) >= 0 else { throw .EINVAL }
         if output.flags.contains(.O_APPEND) { throw .EINVAL }
         let total = min(Int(arguments[3]), IOBuffer.maximumCount)
-        guard input.isSeekable else { return try copyStream(task, from: input, to: output, total) }
+        guard input.isSeekable, start != nil || !(input is HostFile) else { return try copyStream(task, from: input, to: output, total) }
 
         var position: Int64
         if let start { position = start } else { position = try Self.position(task, input) }
@@ -75,7 +75,7 @@ enum TransferCalls {
         -> Int
     {
         if let pipe = input as? PipeFile { return try drain(task, pipe, to: output, at: nil, min(total, chunk), nonblocking: false) }
-        guard input.inode?.type == .character else { throw .EINVAL }
+        guard input.inode?.type == .character || input is HostFile else { throw .EINVAL }
         var done = 0
         while done < total {
             let bytes = try read(task, input, at: nil, limit: min(chunk, total - done))
@@ -190,6 +190,8 @@ enum TransferCalls {
         if output.flags.contains(.O_APPEND) { throw .EBADF }
         if input.inode?.type == .directory || output.inode?.type == .directory { throw .EISDIR }
         guard input.inode?.type == .regular, output.inode?.type == .regular else { throw .EINVAL }
+        // Standard streams of the host have their offset at the host, shared with others; programs fall back to read and write.
+        if input is HostFile || output is HostFile { throw .EXDEV }
         let inputStart = try offset(task, input, arguments[1]), outputStart = try offset(task, output, arguments[3])
         var from: Int64
         var to: Int64
