@@ -133,6 +133,7 @@ extension Container {
     /// One task less; the last one of a container whose first process has ended completes the exit.
     func taskLeft() {
         let left = taskCount.subtract(1, ordering: .acquiringAndReleasing).newValue
+        departures.notify(.POLLIN)
         guard left == 0 else { return }
         let isComplete = state.withLock { state -> Bool in
             guard let status = state.initStatus, state.exit == nil else { return false }

@@ -49,6 +49,7 @@ public final class Kernel: Sendable {
         self.programLoader = programLoader
         bootTime = HostClock.monotonic
         timers = TimerQueue()
+        tellBootStory()
     }
 
     // MARK: unsupported features
@@ -122,7 +123,11 @@ public final class Kernel: Sendable {
     public var containers: [Container] { state.withLock { Array($0.containers.values) } }
 
     /// Forgets a container whose processes are gone.
-    public func removeContainer(_ identifier: String) { state.withLock { _ = $0.containers.removeValue(forKey: identifier) } }
+    public func removeContainer(_ identifier: String) {
+        let container = state.withLock { $0.containers.removeValue(forKey: identifier) }
+        // The process and the container hold each other.
+        container?.state.withLock { $0.initGroup = nil }
+    }
 }
 
 extension Kernel {

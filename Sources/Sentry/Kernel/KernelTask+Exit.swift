@@ -234,6 +234,7 @@ extension ThreadGroup {
         }
         leaveProcessGroup(proof)
         namespace.tree[proof].threadGroups[processID] = nil
+        if namespace.tree[proof].initGroup === self { namespace.tree[proof].initGroup = nil }
         namespace.tree[proof].tasks[processID] = nil
         if let leader = tree[proof].leader {
             leader.stateStorage.store(TaskState.dead.rawValue, ordering: .relaxed)

@@ -3,6 +3,7 @@ import Host
 import LinuxABI
 import SentryMemory
 import SentryPlatform
+import SentryVFS
 import Synchronization
 
 extension KernelTask {
@@ -132,13 +133,23 @@ extension KernelTask {
                 faultAddress = fault.address
                 forceSignal(info)
             case .outOfMemory:
-                container.killForMemory()
+                waitForMemory()
             }
             return
         }
         var info = SignalInfo(signal: fault.signal, code: fault.code)
         info.si_addr = fault.address
         forceSignal(info)
+    }
+
+    /// The container is at its memory limit: somebody is killed, and this task tries again once a task has left.
+    private func waitForMemory() {
+        let waiter = TaskWaiter(self, .POLLIN)
+        container.departures.add(waiter)
+        defer { container.departures.remove(waiter) }
+        container.killForMemory()
+        // The bound is for a victim that takes long to go; then another one may be due.
+        _ = try? block(deadline: HostClock.deadline(in: 100_000_000))
     }
 
     // MARK: interrupts

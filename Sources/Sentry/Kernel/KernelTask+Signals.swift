@@ -116,6 +116,7 @@ extension KernelTask {
                 taken = entry
                 if action.sa_handler == SignalHandler.SIG_IGN { return .stop }
                 if action.sa_handler != SignalHandler.SIG_DFL {
+                    if signal == forcedSignal { forcedSignal = 0 }
                     if action.sa_flags & SignalActionFlag.SA_RESETHAND != 0 {
                         var reset = action
                         reset.sa_handler = SignalHandler.SIG_DFL
@@ -137,6 +138,7 @@ extension KernelTask {
                     isCandidateForStop = true
                     return .handle(entry, action)
                 case .terminate, .core:
+                    forcedSignal = 0
                     threadGroup.beginExit(status: signal, &group)
                     return .exit
                 }
@@ -209,15 +211,18 @@ extension KernelTask {
 
     /// Stays stopped until somebody continues or kills the process; tells the parent when this was the last thread to stop. Own thread.
     func stopForJobControl() {
-        let isLast = threadGroup.signals.withLock { group -> Bool in
-            guard interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, group.stopSignal != 0 else { return false }
-            return threadGroup.noteStopped(&group)
-        }
-        if isLast { threadGroup.notifyParent(SignalCode.CLD_STOPPED) }
         stateStorage.store(TaskState.stopped.rawValue, ordering: .relaxed)
-        while interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.stop != 0,
-            interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0
-        {
+        var counted: UInt64?
+        while interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0 {
+            // A continuation and another stop may both have come before this thread woke up.
+            let (isStopping, isLast) = threadGroup.signals.withLock { group -> (Bool, Bool) in
+                guard interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, group.stopSignal != 0 else { return (false, false) }
+                if counted == group.stopNumber { return (true, false) }
+                counted = group.stopNumber
+                return (true, threadGroup.noteStopped(&group))
+            }
+            if isLast { threadGroup.notifyParent(SignalCode.CLD_STOPPED) }
+            if !isStopping { break }
             _ = parker.park()
         }
         stateStorage.store(TaskState.running.rawValue, ordering: .relaxed)
@@ -229,6 +234,7 @@ extension ThreadGroup {
     func beginStop(_ signal: Int32, _ group: inout SignalState) {
         guard group.stopSignal == 0 else { return }
         group.stopSignal = signal
+        group.stopNumber += 1
         group.toStop = group.threads.count
         for thread in group.threads { thread.post(Interrupt.stop) }
     }

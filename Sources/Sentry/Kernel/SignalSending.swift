@@ -72,6 +72,7 @@ extension ThreadGroup {
             }
             if let error = enqueue(info, to: task, timer, &group) { return error }
             wake(for: signal, task, &group)
+            signalArrivals.notify([.POLLIN, .POLLRDNORM])
             return nil
         }
     }

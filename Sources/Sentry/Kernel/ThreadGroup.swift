@@ -24,6 +24,8 @@ public final class ThreadGroup: Sendable {
         var executing: KernelTask?
         /// The signal of a stop in progress or complete; 0 when running.
         var stopSignal: Int32 = 0
+        /// Counts stops, so that a thread takes part in each of them once.
+        var stopNumber: UInt64 = 0
         /// Threads that have yet to stop.
         var toStop = 0
         /// Every thread has stopped.
@@ -65,6 +67,8 @@ public final class ThreadGroup: Sendable {
     public let childEvents = WaitQueue()
     /// Woken when this process becomes a zombie (events: POLLIN); pidfd.
     public let exitEvents = WaitQueue()
+    /// Woken when a signal is queued for the process or a thread (events: POLLIN); signalfd.
+    public let signalArrivals = WaitQueue()
     let accounting = Mutex(Accounting())
     /// ITIMER_* and POSIX timers.
     let timers = ProcessTimers()

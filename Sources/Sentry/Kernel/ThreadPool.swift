@@ -11,7 +11,7 @@ final class ThreadPool: Sendable {
     private let idle = Mutex<[Worker]>([])
     /// Idle threads that are kept, and the stack of each in bytes (path walks and signal frames need a few tens of KiB).
     private static let maximumIdle = 16
-    private static let stackSize = 256 << 10
+    private static let stackSize = 512 << 10
 
     /// Runs `body` on a thread of its own. EAGAIN or ENOMEM when the host gives none.
     func run(_ body: @escaping @Sendable () -> Void) throws(Errno) {

@@ -8,6 +8,7 @@ extension SystemCallTable {
             PipeCalls.calls, PollCalls.calls, EventFileCalls.calls, SocketCalls.calls, TerminalCalls.calls,
             ProcessCalls.calls, SignalCalls.calls, IdentityCalls.calls, TimeCalls.calls, FutexCalls.calls, SchedulingCalls.calls,
             LimitCalls.calls, MemoryCalls.calls, ProcessControlCalls.calls, SystemInformationCalls.calls,
+            AbsentCalls.calls,
         ])
     }
 }

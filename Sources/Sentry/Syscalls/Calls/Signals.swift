@@ -29,6 +29,12 @@ enum SignalCalls {
             }
         },
         SystemCall(.pidfd_send_signal, pidfdSendSignal),
+        SystemCall(.signalfd) { task, arguments throws(Errno) in
+            try signalfd(task, arguments.int32(0), try task.readSignalSet(arguments[1], size: arguments[2]), flags: 0)
+        },
+        SystemCall(.signalfd4) { task, arguments throws(Errno) in
+            try signalfd(task, arguments.int32(0), try task.readSignalSet(arguments[1], size: arguments[2]), flags: arguments.uint32(3))
+        },
         SystemCall(.restart_syscall) { task, _ throws(Errno) in
             guard let block = task.restartBlock else { throw .EINTR }
             return try block(task)
@@ -127,6 +133,20 @@ enum SignalCalls {
             try task.write(structure, to: arguments[1])
         }
         return 0
+    }
+
+    private static func signalfd(_ task: KernelTask, _ descriptor: Int32, _ set: SignalSet, flags: UInt32) throws(Errno) -> Int {
+        let SFD_CLOEXEC: UInt32 = 0o2000000, SFD_NONBLOCK: UInt32 = 0o4000
+        if flags & ~(SFD_CLOEXEC | SFD_NONBLOCK) != 0 { throw .EINVAL }
+        if descriptor != -1 {
+            guard let file = try task.files.get(descriptor) as? SignalFile else { throw .EINVAL }
+            file.setSignals(set)
+            return Int(descriptor)
+        }
+        let file = SignalFile(task.threadGroup, accepting: set, flags: flags & SFD_NONBLOCK != 0 ? .O_NONBLOCK : [])
+        return Int(
+            try task.files.install(
+                file, closeOnExec: flags & SFD_CLOEXEC != 0, limit: task.threadGroup.limits.current(Resource.RLIMIT_NOFILE)))
     }
 
     // MARK: sending
