@@ -113,38 +113,38 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
 
     @Test func levelTriggered() throws {
         try epoll.add(3, event, events: input, data: 77)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
         #expect(epoll.readiness(.readable).isEmpty)
         event.signal(1)
         #expect(epoll.readiness(.readable) == .readable)
         for _ in 0..<3 {
-            let found = epoll.collect(limit: 8)
+            let found = epoll.collect(limit: 8, KernelFileContext.shared)
             #expect(found.count == 1)
             #expect(found.first?.data == 77)
             #expect(found.first?.events == input)
         }
         _ = try read(event, 8)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
     }
 
     @Test func edgeTriggered() throws {
         event.signal(1)
         try epoll.add(3, event, events: input | EpollFlag.EPOLLET, data: 1)
-        #expect(epoll.collect(limit: 8).count == 1)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).count == 1)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
         event.signal(1)
-        #expect(epoll.collect(limit: 8).count == 1)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).count == 1)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
     }
 
     @Test func oneShot() throws {
         event.signal(1)
         try epoll.add(3, event, events: input | EpollFlag.EPOLLONESHOT, data: 1)
-        #expect(epoll.collect(limit: 8).count == 1)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).count == 1)
         event.signal(1)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
         try epoll.modify(3, event, events: input | EpollFlag.EPOLLONESHOT, data: 2)
-        #expect(epoll.collect(limit: 8).first?.data == 2)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).first?.data == 2)
     }
 
     @Test func errors() throws {
@@ -155,7 +155,7 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
         #expect(errno { () throws(Errno) in try epoll.add(5, epoll, events: input, data: 0) } == .EINVAL)
         try epoll.delete(3, event)
         event.signal(1)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
         let file = try FileFixture().open("/", .O_DIRECTORY)
         #expect(errno { () throws(Errno) in try epoll.add(6, file, events: input, data: 0) } == .EPERM)
     }
@@ -166,10 +166,10 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
         try outer.add(4, epoll, events: input, data: 6)
         #expect(errno { () throws(Errno) in try epoll.add(5, outer, events: input, data: 0) } == .ELOOP)
         event.signal(1)
-        #expect(outer.collect(limit: 8).first?.data == 6)
-        #expect(epoll.collect(limit: 8).first?.data == 5)
+        #expect(outer.collect(limit: 8, KernelFileContext.shared).first?.data == 6)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).first?.data == 5)
         _ = try read(event, 8)
-        #expect(outer.collect(limit: 8).isEmpty)
+        #expect(outer.collect(limit: 8, KernelFileContext.shared).isEmpty)
     }
 
     @Test func closingAFileForgetsIt() throws {
@@ -179,7 +179,7 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
         _ = try write(writer, [1])
         close(reader)
         #expect(epoll.items.isEmpty)
-        #expect(epoll.collect(limit: 8).isEmpty)
+        #expect(epoll.collect(limit: 8, KernelFileContext.shared).isEmpty)
     }
 
     @Test func manyItemsCostWhatIsReady() throws {
@@ -188,16 +188,16 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
             try epoll.add(Int32(index), event, events: input | EpollFlag.EPOLLET, data: UInt64(index))
         }
         for index in [4999, 17, 2500] { events[index].signal(1) }
-        #expect(epoll.collect(limit: 100).map(\.data) == [4999, 17, 2500])
+        #expect(epoll.collect(limit: 100, KernelFileContext.shared).map(\.data) == [4999, 17, 2500])
     }
 
     @Test func exclusiveWaitersTakeTurns() throws {
         let instances = (0..<3).map { _ in EpollFile(flags: []) }
         for instance in instances { try instance.add(3, event, events: input | EpollFlag.EPOLLEXCLUSIVE | EpollFlag.EPOLLET, data: 0) }
         event.signal(1)
-        #expect(instances.map { $0.collect(limit: 4).count } == [1, 0, 0])
+        #expect(instances.map { $0.collect(limit: 4, KernelFileContext.shared).count } == [1, 0, 0])
         event.signal(1)
-        #expect(instances.map { $0.collect(limit: 4).count } == [0, 1, 0])
+        #expect(instances.map { $0.collect(limit: 4, KernelFileContext.shared).count } == [0, 1, 0])
     }
 }
 

@@ -137,6 +137,8 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
 
     /// Which of `mask` (plus POLLERR and POLLHUP) hold now. Regular files are always ready.
     open func readiness(_ mask: PollEvents) -> PollEvents { mask.intersection(PollEvents.readable.union(.writable)) }
+    /// The same for files that are ready for some tasks and not for others (signalfd).
+    open func readiness(_ mask: PollEvents, for context: any FileContext) -> PollEvents { readiness(mask) }
     /// Adds or removes a waiter to be woken when readiness may have changed.
     open func add(_ waiter: Waiter) {}
     open func remove(_ waiter: Waiter) {}

@@ -167,7 +167,7 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
     // MARK: epoll_wait(2)
 
     /// Up to `limit` events that hold now, in the order in which they arrived: what and the user's data.
-    public func collect(limit: Int) -> [(events: UInt32, data: UInt64)] {
+    public func collect(limit: Int, _ context: any FileContext) -> [(events: UInt32, data: UInt64)] {
         var result: [(events: UInt32, data: UInt64)] = []
         // Items that go back on the list wait for the next call.
         var left = ready.withLock { $0.count }
@@ -176,7 +176,7 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
             left -= 1
             guard let item = take() else { break }
             if item.isDisarmed.load(ordering: .relaxed) { continue }
-            let events = item.file.readiness(item.mask)
+            let events = item.file.readiness(item.mask, for: context)
             if events.isEmpty { continue }
             if item.flags & EpollFlag.EPOLLONESHOT != 0 {
                 if item.isDisarmed.exchange(true, ordering: .relaxed) { continue }

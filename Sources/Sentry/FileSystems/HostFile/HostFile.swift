@@ -99,30 +99,42 @@ public final class HostFile: FileDescription, @unchecked Sendable {
 
     // MARK: ioctl(2)
 
+    /// The requests that pass to the host. Nothing that takes a terminal over or types into it (TIOCSCTTY, TIOCSTI, TIOCLINUX) is among them.
     override public func ioctl(_ request: UInt32, _ argument: UInt64, _ context: any FileContext) throws(Errno) -> Int {
-        let (size, isOutput) = try Self.form(of: request, isTerminal: host.isTerminal)
         guard let space = context.addressSpace else { throw .EFAULT }
-        var bytes = isOutput ? [UInt8](repeating: 0, count: size) : try space.copyIn(from: argument, count: size)
-        try HostCall.ioctl(host.descriptor.rawValue, request, &bytes)
-        if isOutput { try space.copyOut(bytes, to: argument) }
+        if request == IoctlRequest.FIONREAD {
+            try space.copyOut(ask(request, size: 4), to: argument)
+            return 0
+        }
+        guard host.isTerminal else { throw .ENOTTY }
+        switch request {
+        case TerminalRequest.TCGETS: try space.copyOut(ask(request, size: Termios.size), to: argument)
+        case TerminalRequest.TCSETS, TerminalRequest.TCSETSW, TerminalRequest.TCSETSF:
+            try tell(request, space.copyIn(from: argument, count: Termios.size))
+        // The second form has the two speeds at its end, which the host is not asked for.
+        case TerminalRequest.TCGETS2:
+            let speeds = [UInt8](repeating: 0, count: Termios.size2 - Termios.size)
+            try space.copyOut(ask(TerminalRequest.TCGETS, size: Termios.size) + speeds, to: argument)
+        case TerminalRequest.TCSETS2, TerminalRequest.TCSETSW2, TerminalRequest.TCSETSF2:
+            let plain = TerminalRequest.TCSETS + (request - TerminalRequest.TCSETS2)
+            try tell(plain, Array(space.copyIn(from: argument, count: Termios.size2).prefix(Termios.size)))
+        case TerminalRequest.TIOCGWINSZ: try space.copyOut(ask(request, size: 8), to: argument)
+        case TerminalRequest.TIOCSWINSZ: try tell(request, space.copyIn(from: argument, count: 8))
+        case TerminalRequest.TIOCOUTQ: try space.copyOut(ask(request, size: 4), to: argument)
+        default: throw .ENOTTY
+        }
         return 0
     }
 
-    /// The requests that pass to the host: the size of their structure, in bytes, and whether it comes out. Nothing that takes a terminal over or
-    /// types into it (TIOCSCTTY, TIOCSTI, TIOCLINUX) is among them.
-    private static func form(of request: UInt32, isTerminal: Bool) throws(Errno) -> (size: Int, isOutput: Bool) {
-        if request == IoctlRequest.FIONREAD { return (4, true) }
-        guard isTerminal else { throw .ENOTTY }
-        switch request {
-        case TerminalRequest.TCGETS: return (Termios.size, true)
-        case TerminalRequest.TCSETS, TerminalRequest.TCSETSW, TerminalRequest.TCSETSF: return (Termios.size, false)
-        case TerminalRequest.TCGETS2: return (44, true)
-        case TerminalRequest.TCSETS2, TerminalRequest.TCSETSW2, TerminalRequest.TCSETSF2: return (44, false)
-        case TerminalRequest.TIOCGWINSZ: return (8, true)
-        case TerminalRequest.TIOCSWINSZ: return (8, false)
-        case TerminalRequest.TIOCOUTQ: return (4, true)
-        default: throw .ENOTTY
-        }
+    private func ask(_ request: UInt32, size: Int) throws(Errno) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: size)
+        try HostCall.ioctl(host.descriptor.rawValue, request, &bytes)
+        return bytes
+    }
+
+    private func tell(_ request: UInt32, _ argument: [UInt8]) throws(Errno) {
+        var bytes = argument
+        try HostCall.ioctl(host.descriptor.rawValue, request, &bytes)
     }
 
     // MARK: Readiness

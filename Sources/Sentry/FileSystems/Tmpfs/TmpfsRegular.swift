@@ -194,8 +194,21 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
                 if count == 0 { break }
                 done += count
             }
-            if done > 0 { touch() }
+            if done > 0 { wasWritten(context) }
             return done
+        }
+    }
+
+    /// New times, and no set-ID bits any more unless the writer may keep them.
+    private func wasWritten(_ context: any FileContext) {
+        let now = Timespec.now
+        let mayKeep = context.credentials.has(.CAP_FSETID)
+        metadata.withLock { data in
+            data.attributes.modificationTime = now
+            data.attributes.changeTime = now
+            if mayKeep { return }
+            data.attributes.mode &= ~FileMode.S_ISUID
+            if data.attributes.mode & FileMode.S_IXGRP != 0 { data.attributes.mode &= ~FileMode.S_ISGID }
         }
     }
 

@@ -87,19 +87,19 @@ enum EventFileCalls {
         guard limit > 0, limit <= Int32.max / 12 else { throw .EINVAL }
         let epoll = try epoll(task, descriptor)
         let limit = min(Int(limit), maximumEvents)
-        var found = epoll.collect(limit: limit)
+        var found = epoll.collect(limit: limit, task)
         if found.isEmpty, deadline != 0 {
             let waiter = TaskWaiter(task, .readable)
             epoll.add(waiter)
             defer { epoll.remove(waiter) }
             while true {
-                found = epoll.collect(limit: limit)
+                found = epoll.collect(limit: limit, task)
                 if !found.isEmpty { break }
                 let wasWoken: Bool
                 // epoll_wait(2) is never restarted (signal(7)).
                 do throws(Errno) { wasWoken = try task.block(deadline: deadline) } catch { throw error == .ERESTARTSYS ? .EINTR : error }
                 if !wasWoken {
-                    found = epoll.collect(limit: limit)
+                    found = epoll.collect(limit: limit, task)
                     break
                 }
             }

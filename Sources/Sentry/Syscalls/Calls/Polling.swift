@@ -20,21 +20,21 @@ enum PollCalls {
 
     /// What of each interest holds, once any does, or nothing when `deadline` (CLOCK_MONOTONIC, nanoseconds; nil: never; 0: at once) passed.
     static func wait(_ task: KernelTask, _ interests: [Interest], deadline: UInt64?) throws(Errno) -> [PollEvents]? {
-        if let found = scan(interests) { return found }
+        if let found = scan(task, interests) { return found }
         if deadline == 0 { return nil }
         let waiters = interests.map { TaskWaiter(task, $0.mask) }
         for (interest, waiter) in zip(interests, waiters) { interest.file.add(waiter) }
         defer { for (interest, waiter) in zip(interests, waiters) { interest.file.remove(waiter) } }
         while true {
-            if let found = scan(interests) { return found }
-            if try !task.block(deadline: deadline) { return scan(interests) }
+            if let found = scan(task, interests) { return found }
+            if try !task.block(deadline: deadline) { return scan(task, interests) }
         }
     }
 
-    private static func scan(_ interests: [Interest]) -> [PollEvents]? {
+    private static func scan(_ task: KernelTask, _ interests: [Interest]) -> [PollEvents]? {
         var results: [PollEvents]?
         for (index, interest) in interests.enumerated() {
-            let events = interest.file.readiness(interest.mask).intersection(interest.mask)
+            let events = interest.file.readiness(interest.mask, for: task).intersection(interest.mask)
             if events.isEmpty { continue }
             if results == nil { results = [PollEvents](repeating: [], count: interests.count) }
             results?[index] = events
