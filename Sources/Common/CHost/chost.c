@@ -3,6 +3,7 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,3 +97,5 @@ uint32_t chost_hardware_capabilities(void) {
 }
 
 unsigned long chost_minimum_signal_stack(void) { return getauxval(51 /* AT_MINSIGSTKSZ */); }
+
+void chost_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }

@@ -20,3 +20,7 @@ public func startThread(stackSize: Int = 0, _ body: @escaping @Sendable () -> Vo
         throw Errno(rawValue: error)
     }
 }
+
+/// Bounds the C library's heaps, and with them the memory that many threads hold. Before the process confines itself: the library would otherwise ask
+/// the host how many CPUs there are when the ninth thread allocates.
+public func limitHeaps(_ count: Int) { chost_limit_arenas(Int32(clamping: count)) }

@@ -14,6 +14,7 @@ import SentrySyscalls
 /// container's status. Single-threaded until confined.
 public func runSentry(_ options: SentryOptions) -> Never {
     options.common.configureLog(component: "sentry")
+    limitHeaps(4)
     do throws(SandboxError) {
         let windowSignals = try? WindowSignals()
         let platform = try makePlatform(options.platform)

@@ -26,6 +26,10 @@ long chost_send_descriptors(int socket, const void *bytes, size_t length, const 
 // On return `*descriptor_count` is the number received; -EMSGSIZE (with none kept) when the peer sent more than fit.
 long chost_receive_descriptors(int socket, void *bytes, size_t length, int *descriptors, size_t *descriptor_count, int flags);
 
+// At most `count` malloc arenas. Without it glibc asks how many CPUs there are when the ninth thread allocates, by opening a file of sysfs: a call
+// that no confined process may make.
+void chost_limit_arenas(int count);
+
 // Starts a detached or joinable thread running `body(context)`: 0, or an errno. `stack_size` 0 means the default.
 int chost_thread_start(void (*body)(void *), void *context, size_t stack_size);
 
