@@ -10,6 +10,11 @@ import Testing
 @Suite(.serialized) struct FutexTests {
     /// CLONE_VM | FS | FILES | SIGHAND | THREAD
     private static let thread: UInt64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000
+    /// With CLONE_CHILD_CLEARTID: `join` waits for the thread's end at `done`.
+    private static let joinable = thread | 0x200000
+    private static let done = GuestProgram.memory + 24
+    private static let join = call(.futex, done, 0, 2, 0)
+    private static func prepareJoin(_ task: KernelTask) throws { try task.addressSpace?.store(UInt32(2), to: done) }
     private static let word = GuestProgram.memory + 8
     private static let other = GuestProgram.memory + 16
 
@@ -38,7 +43,7 @@ import Testing
     @Test func wakeAndRequeue() throws {
         let guest = try TestGuest { guest in
             [
-                call(.clone, Self.thread, GuestProgram.memory + 0x8000),
+                call(.clone, Self.joinable, GuestProgram.memory + 0x8000, 0, Self.done),
                 note { if $0.rax == 0 { $0.rip = GuestProgram.address(11) } },
                 // Move the waiter, once it waits, to the other word.
                 call(.sched_yield),
@@ -46,13 +51,12 @@ import Testing
                 Self.repeatUnless(1, back: 2),
                 call(.futex, Self.word, 128 | 1, 1), guest.result("old"),
                 call(.futex, Self.other, 128 | 1, 1), guest.result("new"),
-                // The thread ends the process.
-                call(.pause), call(.exit_group, 1),
+                Self.join, call(.exit_group, 0),
                 call(.futex, Self.word, 128, 0, 0), guest.result("wait"),
-                call(.exit_group, 0),
+                call(.exit, 0),
             ]
         }
-        let report = try guest.run()
+        let report = try guest.run(prepare: Self.prepareJoin)
         #expect(guest["old"] == 0)
         #expect(guest["new"] == 1)
         #expect(guest["wait"] == 0)
@@ -62,19 +66,19 @@ import Testing
     @Test func bitsets() throws {
         let guest = try TestGuest { guest in
             [
-                call(.clone, Self.thread, GuestProgram.memory + 0x8000),
-                note { if $0.rax == 0 { $0.rip = GuestProgram.address(10) } },
+                call(.clone, Self.joinable, GuestProgram.memory + 0x8000, 0, Self.done),
+                note { if $0.rax == 0 { $0.rip = GuestProgram.address(11) } },
                 call(.futex, Self.word, 128 | 10, 10, 0, 0, 2), guest.result("other bit"),
                 call(.sched_yield),
                 call(.futex, Self.word, 128 | 10, 10, 0, 0, 5),
                 Self.repeatUnless(1, back: 2),
                 call(.futex, Self.word, 128 | 10, 1, 0, 0, 0), guest.result("no bit"),
-                call(.pause),
+                Self.join, call(.exit_group, 0),
                 call(.futex, Self.word, 128 | 9, 0, 0, 0, 4),
-                call(.exit_group, 0),
+                call(.exit, 0),
             ]
         }
-        _ = try guest.run()
+        _ = try guest.run(prepare: Self.prepareJoin)
         #expect(guest["other bit"] == 0 && guest["no bit"] == -22)
     }
 
@@ -97,21 +101,21 @@ import Testing
             [
                 call(.futex, Self.word, 128 | 6, 0, 0), guest.result("lock"),
                 call(.futex, Self.word, 128 | 6, 0, 0), guest.result("again"),
-                call(.clone, Self.thread, GuestProgram.memory + 0x8000),
-                note { if $0.rax == 0 { $0.rip = GuestProgram.address(12) } },
+                call(.clone, Self.joinable, GuestProgram.memory + 0x8000, 0, Self.done),
+                note { if $0.rax == 0 { $0.rip = GuestProgram.address(13) } },
                 // Until the thread waits: its mark is in the word (1 is our id).
                 call(.sched_yield),
                 call(.futex, Self.word, 128, 0x8000_0001, GuestProgram.memory + 64),
                 Self.repeatUnless(UInt64(bitPattern: -110), back: 2),
                 call(.futex, Self.word, 128 | 7), guest.result("unlock"),
-                call(.pause),
+                Self.join, call(.exit_group, 0),
                 call(.futex, Self.word, 128 | 6, 0, 0), guest.result("second"),
                 call(.futex, Self.word, 128 | 7), guest.result("second unlock"),
                 call(.futex, Self.word, 128 | 7), guest.result("not owner"),
-                call(.exit_group, 0),
+                call(.exit, 0),
             ]
         }
-        _ = try guest.run()
+        _ = try guest.run(prepare: Self.prepareJoin)
         #expect(guest["lock"] == 0 && guest["again"] == -35 && guest["unlock"] == 0)
         #expect(guest["second"] == 0 && guest["second unlock"] == 0 && guest["not owner"] == -1)
     }

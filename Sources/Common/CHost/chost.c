@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <malloc.h>
 #include "chost.h"
 
 #include <cpuid.h>

@@ -49,6 +49,7 @@ public final class Kernel: Sendable {
         self.programLoader = programLoader
         bootTime = HostClock.monotonic
         timers = TimerQueue()
+        HostThread.limitAllocatorArenas(4)
         tellBootStory()
     }
 
@@ -78,7 +79,7 @@ public final class Kernel: Sendable {
             state.unsupported[feature] = 1
             return true
         }
-        if isFirst { Log.warning("unsupported: \(feature)") }
+        if isFirst { Log.info("unsupported: \(feature)") }
     }
 
     /// What was asked for and is not supported, with how often.

@@ -39,4 +39,7 @@ uint32_t chost_hardware_capabilities(void);
 // The kernel's least signal stack (AT_MINSIGSTKSZ), in bytes; 0 if the host does not tell.
 unsigned long chost_minimum_signal_stack(void);
 
+// Keeps malloc to `count` arenas.
+void chost_limit_arenas(int count);
+
 #endif
