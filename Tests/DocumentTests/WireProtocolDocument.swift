@@ -36,23 +36,11 @@ enum WireProtocolDocument {
                 Paths and their meaning are in `Sources/Common/Control/README.md`. Reads answer JSON with these fields, or this encoding where the request accepts
                 `application/x-nestbox`; commands take this encoding.
                 """)
-        control.add(Control.CreateRequest.self)
-        control.add(ContainerReference.self)
-        control.add(TaskReference.self)
-        control.add(ExecSpecification.self)
-        control.add(SignalRequest.self)
-        control.add(ExitReport.self)
-        control.add(UpdateRequest.self)
-        control.add(ResizeRequest.self)
-        control.add(VersionReport.self)
-        control.add(TaskList.self)
-        control.add(ContainerList.self)
-        control.add(EventRecord.self)
-        control.add(GoferConfiguration.self)
-        control.add(GoferExit.self)
-        control.add(ProblemReport.self)
+        for type in ControlCatalog.messages { add(type, to: &control) }
         return document.markdown + control.markdown
     }
+
+    private static func add<S: WireStructure>(_: S.Type, to document: inout WireDocument) { document.add(S.self) }
 
     private static func add<R: FileRequest>(_: R.Type, to document: inout WireDocument) {
         let name = "\(R.self)".replacingOccurrences(of: "Request", with: "")
