@@ -20,4 +20,6 @@ import Testing
     @Test func wireProtocol() throws { try hold("wire-protocol.md", WireProtocolDocument.text) }
 
     @Test func isolation() throws { try hold("isolation.md", IsolationDocument.text) }
+
+    @Test func compatibility() throws { try hold("compatibility.md", CompatibilityDocument.text) }
 }
