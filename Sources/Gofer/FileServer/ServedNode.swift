@@ -12,7 +12,8 @@ struct FileIdentity: Hashable {
     init(_ attributes: NodeAttributes) {
         device = attributes.device
         inode = attributes.inode
-        born = attributes.born
+        // On an overlay (no device of its own) the first write to a file copies it up: it stays the same file, and its time of birth changes.
+        born = DeviceNumber.major(attributes.device) == 0 ? WireTime() : attributes.born
     }
 }
 
