@@ -28,7 +28,10 @@ struct ProgramCase: Sendable, CustomTestStringConvertible {
             "coreutils",
             "seq 1 5 | tac | nl | expand | fold -w 20; factor 1234567890; echo abc | md5sum; ls -la /etc/apt; id; whoami; basename /a/b; date -u -d @0; uname -s"
         ),
-        .shell("find", "find / -xdev -not -path '/proc*' -not -path '/tmp*' -not -path '/programs*' | LC_ALL=C sort | md5sum; find /usr/lib -name '*.so*' | wc -l"),
+        .shell(
+            "find",
+            "find / -xdev -not -path '/proc*' -not -path '/tmp*' -not -path '/programs*' | LC_ALL=C sort | md5sum; find /usr/lib -name '*.so*' | wc -l"
+        ),
         .shell(
             "grep",
             "grep -r GNU /usr/share/common-licenses | LC_ALL=C sort | md5sum; grep -rlE '^#!' /usr/bin | LC_ALL=C sort | md5sum; rg -l --sort path GNU /usr/share/common-licenses"

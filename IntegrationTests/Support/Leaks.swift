@@ -25,7 +25,7 @@ struct MachineState: Sendable {
         }
         for line in (readText("/proc/net/unix") ?? "").split(separator: "\n") {
             let fields = line.split(separator: " ")
-            if fields.count > 7, fields[7].contains(TestEnvironment.prefix) || fields[7].contains("nestbox") {
+            if fields.count > 7, fields[7].contains(Workspace.folder) {
                 state.sockets.insert(String(fields[7]))
             }
         }

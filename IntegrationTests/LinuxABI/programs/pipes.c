@@ -125,8 +125,8 @@ static void polling(void) {
     note("%d %d", FD_ISSET(ends[0], &in), FD_ISSET(ends[1], &out));
     FD_ZERO(&in); FD_SET(ends[0], &in);
     SHOW(select(ends[0] + 1, &in, 0, 0, &brief));
-    FD_ZERO(&in); FD_SET(900, &in);
-    SHOW(select(901, &in, 0, 0, &brief));
+    FD_ZERO(&in); FD_SET(60, &in);
+    SHOW(select(61, &in, 0, 0, &brief));
     SHOW(select(-1, 0, 0, 0, &brief));
 }
 

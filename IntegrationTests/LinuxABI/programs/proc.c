@@ -172,7 +172,7 @@ int main(int count, char **arguments) {
     line("/proc/none", 0, 0);
     SHOW(open("/proc/self/mem", O_RDONLY) >= 0);
     SHOW(open("/proc/meminfo", O_WRONLY | O_APPEND) >= 0);
-    SHOW(mkdir("/proc/x", 0755));
+    SHOW(mkdir("/proc/self/x", 0755) == 0);
     SHOW(unlink("/proc/self/status"));
     return 0;
 }

@@ -43,13 +43,11 @@ extension VFS {
         switch type {
         case .directory: throw .EPERM
         case .symlink: throw .EINVAL
-        case .character, .block:
-            // 0:0 is overlayfs's whiteout, which anybody may make.
-            let isWhiteout = type == .character && device == 0
-            guard isWhiteout || context.credentials.has(.CAP_MKNOD) else { throw .EPERM }
-        case .regular, .fifo, .socket: break
+        case .regular, .fifo, .socket, .character, .block: break
         }
         return try makeEntry(path, at: start, isDirectory: false, context) { directory, name throws(Errno) in
+            // After the directory's own permissions: those are asked first. 0:0 is overlayfs's whiteout, which anybody may make.
+            if type == .block || type == .character && device != 0, !context.credentials.has(.CAP_MKNOD) { throw .EPERM }
             let permissions = permissions(mode, context)
             if type == .regular { return try directory.create(name, mode: permissions, context) }
             return try directory.makeNode(name, type: type, mode: permissions, device: device, context)

@@ -10,6 +10,7 @@ public enum DeviceDrivers {
     /// Registers memory devices, terminals and the kernel's log with the registry. Once, at boot.
     public static func register(_ kernel: Kernel, _ registry: DeviceRegistry = .shared) {
         FileSystemTypes.register()
+        PipeFile.registerFIFOs()
         for device in MemoryDevice.allCases {
             registry.register(major: MemoryDevice.major, minors: device.rawValue...device.rawValue) { path, _, flags, _ throws(Errno) in
                 device.open(path, flags: flags)

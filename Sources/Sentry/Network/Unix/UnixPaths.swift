@@ -19,8 +19,11 @@ enum UnixPaths {
 extension UnixSocket {
     /// bind(2) to a path: makes the socket's node. EADDRINUSE when the name exists.
     func bindPath(_ path: [UInt8], _ context: any FileContext) throws(Errno) {
-        if isBound { throw .EINVAL }
         guard let start = context.fileSystemContext?.workingDirectory else { throw .EINVAL }
+        if isBound {
+            // Linux makes the name first and takes it back: a name that exists is the error it sees.
+            throw (try? VFS.resolve(path.span, at: start, [], context))?.dentry.inode == nil ? .EINVAL : .EADDRINUSE
+        }
         let place: Path
         do throws(Errno) {
             place = try VFS.makeNode(path.span, at: start, mode: FileMode.S_IFSOCK | 0o777, device: 0, context)
