@@ -1,5 +1,6 @@
 internal import CSeccomp
 internal import Diagnostics
+internal import Host
 internal import LinuxABI
 
 /// Compiles a filter description with libseccomp and installs it.
@@ -16,6 +17,39 @@ enum SystemCallFilter {
 
     /// Installs `description` for the calling thread and all that it starts. Sets no_new_privs. Cannot be undone.
     static func install(_ description: FilterDescription, otherwise: Otherwise) throws(SandboxError) {
+        if otherwise == .kill, let compiled = description.compiled { return try compiled.install(description.name) }
+        // SAFETY: the context is made, used and released inside.
+        try unsafe withContext(description, otherwise) { context throws(SandboxError) in
+            try check(unsafe seccomp_load(context), "load", description)
+        }
+    }
+
+    /// The filter that `install` would have the kernel run.
+    static func compile(_ description: FilterDescription) throws(SandboxError) -> CompiledFilter {
+        let file: OwnedDescriptor
+        do {
+            file = try HostCall.withPath(Array("filter".utf8)) { name throws(Errno) in
+                OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.memfd_create, name, 1))))
+            }
+        } catch { throw SandboxError(error, "make a memory file") }
+        let descriptor = file.rawValue
+        // SAFETY: as above.
+        try unsafe withContext(description, .kill) { context throws(SandboxError) in
+            try check(unsafe seccomp_export_bpf(context, descriptor), "export", description)
+        }
+        var bytes = [UInt8](repeating: 0, count: 8 * 4096)
+        var span = bytes.mutableSpan
+        let count: Int
+        do { count = try HostCall.read(descriptor, at: 0, into: &span) } catch { throw SandboxError(error, "read the compiled filter") }
+        let instructions = stride(from: 0, to: count - count % 8, by: 8).map { start in
+            (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
+        }
+        return CompiledFilter(fingerprint: description.fingerprint, instructions: instructions)
+    }
+
+    private static func withContext(
+        _ description: FilterDescription, _ otherwise: Otherwise, _ body: (scmp_filter_ctx) throws(SandboxError) -> Void
+    ) throws(SandboxError) {
         // SAFETY: the context is made, used and released here; libseccomp copies the conditions.
         guard let context = unsafe seccomp_init(otherwise.rawValue) else {
             throw SandboxError(.exhausted, "no memory for the \(description.name)'s filter")
@@ -50,7 +84,7 @@ enum SystemCallFilter {
                 priority -= 1
             }
         }
-        try check(unsafe seccomp_load(context), "load", description)
+        try unsafe body(context)
     }
 
     private static func check(_ result: Int32, _ what: String, _ description: FilterDescription) throws(SandboxError) {

@@ -89,7 +89,11 @@ final class ControlConnection {
             }
             unclaimed += received
             if unclaimed.count > Self.maximumUnclaimed { throw SandboxError(.protocolViolation, "too many descriptors without a request") }
-            if count == 0 { throw SandboxError(.unavailable, "the client went away") }
+            if count == 0 {
+                // What it asked for before it went is done; the next look ends the connection.
+                if !whole.isEmpty { return whole }
+                throw SandboxError(.unavailable, "the client went away")
+            }
             var used = count
             switch Self.receiving.hit() {
             case nil, .duplicate?: break
