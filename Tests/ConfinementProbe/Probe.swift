@@ -37,6 +37,7 @@ import Synchronization
         case "nothing": 0
         case "wait": HostCall.raw(.read, 0, 0, 0)
         case "open": with(path) { HostCall.raw(.openat, -100, $0, 0, 0) }
+        case "open-as-malloc": with(path) { HostCall.raw(.openat, -100, $0, 0x80000, 0) }
         case "old-open": with(path) { HostCall.raw(.open, $0, 0, 0) }
         case "socket": HostCall.raw(.socket, 2, 1, 0)
         case "unix-socket": HostCall.raw(.socket, 1, 1, 0)

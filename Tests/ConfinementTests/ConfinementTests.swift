@@ -88,6 +88,7 @@ private func probe(_ role: ProcessSpawner.Role, _ attempt: String, mode: Confine
         // The Gofer may open, but its root is empty; the Sentry may trace, but sees nobody to trace.
         #expect(try probe(.gofer, "open").output == "confined\n-2\n")
         #expect(try probe(.sentry, "seize-stranger").output == "confined\n-1\n")
+        #expect(try probe(.sentry, "open-as-malloc").output == "confined\n-2\n")
         #expect(try probe(.sentry, "clone3").output == "confined\n-38\n")
     }
 

@@ -51,6 +51,10 @@ public struct FilterRule: Sendable {
     public init(_ call: SystemCallNumber, _ reason: String) { self.init(call, [], .allow, reason) }
     /// Allowed under conditions.
     public init(_ call: SystemCallNumber, _ checks: [ArgumentCheck], _ reason: String) { self.init(call, checks, .allow, reason) }
+    /// Not allowed under these conditions, but survived.
+    public init(_ call: SystemCallNumber, _ checks: [ArgumentCheck], outcome: Outcome, _ reason: String) {
+        self.init(call, checks, outcome, reason)
+    }
     /// Not allowed, but survived.
     public init(_ call: SystemCallNumber, outcome: Outcome, _ reason: String) { self.init(call, [], outcome, reason) }
 }

@@ -98,6 +98,10 @@ enum SentryFilter {
         FilterRule(.recvfrom, "donated sockets"),
         FilterRule(.sendto, "donated sockets"),
         FilterRule(.pipe2, "buffers for splice"),
+        // Fails instead of killing: the C library must not take the sandbox down. Nothing is opened.
+        FilterRule(
+            .openat, [.int(0, 0xffff_ff9c, "AT_FDCWD"), .int(2, 0x80000, "O_RDONLY | O_CLOEXEC")], outcome: .fail(.ENOENT),
+            "malloc looks for /proc/sys/vm/overcommit_memory when a thread's heap shrinks"),
     ]
 
     /// Waiting and time.
