@@ -287,6 +287,10 @@ public final class ControlClient {
             while offset < output.count {
                 do {
                     offset += try HostCall.send(socket.rawValue, output.span.extracting(offset..<output.count), descriptors: riders)
+                } catch .EPIPE where riders.isEmpty {
+                    // The peer has left, perhaps right after its answer (a Sentry whose program ended at once): what it said is still to be read,
+                    // and the end of the stream comes after it.
+                    return
                 } catch {
                     throw fail(SandboxError(.unavailable, "\(peer) cannot be written to: \(error)"))
                 }
