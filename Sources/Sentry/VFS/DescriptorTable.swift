@@ -99,6 +99,9 @@ public final class DescriptorTable: Sendable {
         if !isOpen { throw .EBADF }
     }
 
+    /// One past the highest number that the table has room for now: select(2) looks no further.
+    public var capacity: Int { state.withLock { max(64, $0.entries.count) } }
+
     /// How many descriptors are open.
     public var count: Int { state.withLock { $0.count } }
 

@@ -159,7 +159,8 @@ enum PollCalls {
 
     private static func select(_ task: KernelTask, _ arguments: borrowing SyscallArguments, deadline: UInt64?) throws(Errno) -> Int {
         guard arguments.int32(0) >= 0 else { throw .EINVAL }
-        let count = min(Int(arguments.int32(0)), DescriptorTable.hardLimit)
+        // Bits beyond the descriptor table mean nothing, as on Linux.
+        let count = min(Int(arguments.int32(0)), task.files.capacity)
         let size = (count + 63) / 64 * 8
         let memory = try task.guestMemory()
         var sets: [[UInt8]?] = [nil, nil, nil]
