@@ -100,3 +100,8 @@ uint32_t chost_hardware_capabilities(void) {
 unsigned long chost_minimum_signal_stack(void) { return getauxval(51 /* AT_MINSIGSTKSZ */); }
 
 void chost_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }
+
+void chost_keep_allocator_from_files(void) {
+    mallopt(M_TRIM_THRESHOLD, -1);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+}

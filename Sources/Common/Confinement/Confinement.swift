@@ -34,6 +34,7 @@ public enum Confinement {
     ///   - mode: `.none` does nothing, for debuggers.
     ///   - logDescriptor: where `.trap` reports the call that the filter stopped.
     public static func apply(_ role: Role, mode: ConfinementMode, logDescriptor: Int32 = 2) throws(SandboxError) {
+        HostCall.keepAllocatorFromFiles()
         if mode == .none { return }
         try EmptyRoot.enter()
         try Privileges.limit(4 /* RLIMIT_CORE */, 0)

@@ -137,3 +137,9 @@ extension HostCall {
         _ = try check(Int(chost_report_forbidden_calls(descriptor)))
     }
 }
+
+extension HostCall {
+    /// When glibc first gives memory of a thread's arena back to the kernel, it opens /proc/sys/vm/overcommit_memory: a call that a confined
+    /// process dies of, at some late moment. So arenas are not shrunk; blocks of a MiB and more come from mmap and go back at once.
+    public static func keepAllocatorFromFiles() { chost_keep_allocator_from_files() }
+}

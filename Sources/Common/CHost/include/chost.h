@@ -42,4 +42,7 @@ unsigned long chost_minimum_signal_stack(void);
 // Keeps malloc to `count` arenas.
 void chost_limit_arenas(int count);
 
+// Keeps malloc from opening files when it gives memory back (see HostCall.keepAllocatorFromFiles).
+void chost_keep_allocator_from_files(void);
+
 #endif
