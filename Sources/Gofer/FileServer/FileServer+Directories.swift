@@ -13,8 +13,12 @@ struct DirectoryStream {
 /// Names: reading directories, making, linking, renaming and removing.
 extension FileServer {
     private static let streamLimit = 16
-    /// Room for 1024 of the smallest entries, FileProtocolLimit.entries.
-    private static let directoryBuffer = 24 * FileProtocolLimit.entries
+    /// The smallest entry in the kernel's layout, bytes: a buffer of so many times `room` holds at most `room` entries.
+    private static let entrySize = 24
+    /// When names have taken so many bytes the reply is full: with one more buffer of them, and attributes, it still fits into a frame.
+    private static let nameBytes = 48 << 10
+    /// Below this the kernel's buffer might not take one entry with the longest name.
+    private static let leastRoom = 12
 
     public func serve(_ request: ReadDirectoryRequest) throws(Errno) -> ReadDirectoryReply {
         let node = try directory(request.directory)
@@ -30,18 +34,27 @@ extension FileServer {
             _ = try HostCall.seek(stream.descriptor.rawValue, to: request.position, from: SeekOrigin.SEEK_SET)
             stream.position = request.position
         }
-        let entries = try HostCall.readDirectory(stream.descriptor.rawValue, bufferSize: Self.directoryBuffer)
         var reply = ReadDirectoryReply()
-        reply.end = entries.isEmpty
-        reply.entries.reserveCapacity(entries.count)
-        for entry in entries.prefix(FileProtocolLimit.entries) {
-            stream.position = entry.nextOffset
-            if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
-            var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
-            if request.withAttributes, let attributes = try? Self.attributes(entry.name, at: stream.descriptor) {
-                result.node = try? enter(entry.name, of: node, attributes).1
+        // Until the end or a full reply: the end comes with the last entries, not in a trip of its own.
+        var room = FileProtocolLimit.entries
+        var nameBytes = 0
+        while room > Self.leastRoom, nameBytes < Self.nameBytes {
+            let entries = try HostCall.readDirectory(stream.descriptor.rawValue, bufferSize: Self.entrySize * room)
+            if entries.isEmpty {
+                reply.end = true
+                break
             }
-            reply.entries.append(result)
+            room -= min(room, entries.count)
+            for entry in entries {
+                stream.position = entry.nextOffset
+                if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
+                var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
+                if request.withAttributes, let attributes = try? Self.attributes(entry.name, at: stream.descriptor) {
+                    result.node = try? enter(entry.name, of: node, attributes).1
+                }
+                nameBytes += entry.name.count
+                reply.entries.append(result)
+            }
         }
         if streams.count >= Self.streamLimit { streams.removeFirst() }
         streams.append(stream)
