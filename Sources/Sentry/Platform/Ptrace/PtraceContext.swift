@@ -158,38 +158,53 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
 
     // MARK: floating point
 
-    /// A whole XSAVE area of this processor, or an upper bound of it.
+    /// More than any processor's XSAVE area, and the size of this one's once it is known.
     private static let maximumImage = 16384
+    private static let imageSize = Atomic<Int>(0)
 
     func readFloatingPoint() throws(PlatformError) -> [UInt8] {
         if thread == 0 { return pendingFloatingPoint ?? Self.initialImage(size: 576) }
-        var image = [UInt8](repeating: 0, count: Self.maximumImage)
-        // SAFETY: the array has the length that is passed, and lives for the call.
-        let count = unsafe cplatform_get_xstate(thread, &image, image.count)
+        let known = Self.imageSize.load(ordering: .relaxed)
+        var count = 0
+        // SAFETY: the call writes at most the bytes it is told of and says how many it wrote.
+        let image = unsafe [UInt8](unsafeUninitializedCapacity: known > 0 ? known : Self.maximumImage) { buffer, initialized in
+            count = unsafe cplatform_get_xstate(thread, buffer.baseAddress, buffer.count)
+            initialized = max(0, min(count, buffer.count))
+        }
         if count < 0 { throw failed(count) }
-        image.removeLast(image.count - min(count, image.count))
+        if known == 0 { Self.imageSize.store(image.count, ordering: .relaxed) }
         return image
     }
 
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError) {
         if thread == 0 {
             var copy: [UInt8] = []
+            copy.reserveCapacity(image.count)
             for index in image.indices { copy.append(image[index]) }
             pendingFloatingPoint = copy
             return
         }
-        // The host takes whole images only; what the caller's lacks is in its initial state.
-        var whole = try readFloatingPoint()
-        for index in 0..<whole.count { whole[index] = index < image.count ? image[index] : 0 }
-        // SAFETY: the array has the length that is passed, and lives for the call.
-        let result = unsafe cplatform_set_xstate(thread, whole, whole.count)
+        if Self.imageSize.load(ordering: .relaxed) == 0 { _ = try readFloatingPoint() }
+        let size = Self.imageSize.load(ordering: .relaxed)
+        let result: Int
+        if image.count == size {
+            // SAFETY: the pointer is to `size` bytes and is used by this call only.
+            result = unsafe image.withUnsafeBufferPointer { p in unsafe cplatform_set_xstate(thread, p.baseAddress, p.count) }
+        } else {
+            // The host takes whole images only; what the caller's lacks is in its initial state.
+            var whole = [UInt8](repeating: 0, count: size)
+            for index in 0..<min(size, image.count) { whole[index] = image[index] }
+            result = unsafe cplatform_set_xstate(thread, whole, whole.count)
+        }
         if result < 0 { throw failed(result) }
     }
 
     func resetFloatingPoint() throws(PlatformError) {
-        // The new program runs in another address space, so on another stub thread, which starts fresh; the old one may be gone already.
-        leave()
-        pendingFloatingPoint = nil
+        if thread == 0 {
+            pendingFloatingPoint = nil
+        } else {
+            try writeFloatingPoint(Self.initialImage(size: 576).span)
+        }
     }
 
     func copyFloatingPoint(from parent: any ExecutionContext) throws(PlatformError) {
