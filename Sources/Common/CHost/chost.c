@@ -1,5 +1,4 @@
 #define _GNU_SOURCE
-#include <malloc.h>
 #include "chost.h"
 
 #include <cpuid.h>

@@ -49,7 +49,6 @@ public final class Kernel: Sendable {
         self.programLoader = programLoader
         bootTime = HostClock.monotonic
         timers = TimerQueue()
-        HostThread.limitAllocatorArenas(4)
         tellBootStory()
     }
 

@@ -39,9 +39,6 @@ uint32_t chost_hardware_capabilities(void);
 // The kernel's least signal stack (AT_MINSIGSTKSZ), in bytes; 0 if the host does not tell.
 unsigned long chost_minimum_signal_stack(void);
 
-// Keeps malloc to `count` arenas.
-void chost_limit_arenas(int count);
-
 // Keeps malloc from opening files when it gives memory back (see HostCall.keepAllocatorFromFiles).
 void chost_keep_allocator_from_files(void);
 
