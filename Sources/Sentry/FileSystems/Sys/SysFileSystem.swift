@@ -60,6 +60,16 @@ public final class SysFileSystem: SyntheticFileSystem, @unchecked Sendable {  //
         return words.joined(separator: ",")
     }
 
+    /// The mask of one processor, as wide as that of all.
+    private func bit(_ index: Int, of count: Int) -> String {
+        let words = (count + 31) / 32
+        return (0..<words).reversed().map { word in
+            let value = word == index / 32 ? UInt32(1) << UInt32(index % 32) : 0
+            let digits = String(value, radix: 16)
+            return word == words - 1 ? digits : String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined(separator: ",")
+    }
+
     private func addProcessors(_ directory: StaticDirectory, _ count: Int) {
         let range = ProcText.processorRange(count)
         for name in ["online", "possible", "present"] { text(directory, name, range) }
@@ -81,6 +91,7 @@ public final class SysFileSystem: SyntheticFileSystem, @unchecked Sendable {  //
             text(topology, "physical_package_id", "0")
             for name in ["core_cpus_list", "thread_siblings_list"] { text(topology, name, "\(index)") }
             for name in ["package_cpus_list", "core_siblings_list"] { text(topology, name, range) }
+            for name in ["core_cpus", "thread_siblings"] { text(topology, name, bit(index, of: count)) }
             text(topology, "package_cpus", mask(count))
             text(topology, "core_siblings", mask(count))
         }

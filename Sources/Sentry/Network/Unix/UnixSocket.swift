@@ -160,6 +160,9 @@ public final class UnixSocket: Socket, @unchecked Sendable {
             guard state.phase != .connected else { throw .EINVAL }
             state.phase = .listening
             state.backlog = limit
+            // SO_PEERCRED of a listener tells of itself.
+            state.peerCredentials = credentials
+            state.peerGroups = context.credentials.groups
             state.ownCredentials = credentials
             state.ownGroups = context.credentials.groups
             return Self.takeBlocked(&state)
