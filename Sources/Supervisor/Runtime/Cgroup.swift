@@ -17,6 +17,9 @@ struct Cgroup: Sendable {
 
     var directories: [Directory]
 
+    /// Where containers without a cgroupsPath go.
+    static let commonParent = "/nestbox"
+
     /// Memory that the sandbox itself may take beside the guest's.
     static let memoryOverhead: Int64 = 96 << 20
 
@@ -219,6 +222,11 @@ struct Cgroup: Sendable {
             Self.removeTree(directory.path)
         }
         for path in made.reversed() { try? HostFile.removeDirectory(path) }
+        // The common parent of containers without a cgroupsPath goes with the last of them.
+        for directory in directories {
+            guard let slash = directory.path.lastIndex(of: "/"), directory.path[..<slash].hasSuffix(Self.commonParent) else { continue }
+            try? HostFile.removeDirectory(String(directory.path[..<slash]))
+        }
     }
 
     private static func removeTree(_ path: String, depth: Int = 0) {

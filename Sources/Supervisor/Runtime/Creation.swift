@@ -252,7 +252,7 @@ extension ContainerRuntime {
             }
             return nil
         }
-        let path = linux.cgroupsPath.isEmpty ? "/nestbox/" + plan.identifier : linux.cgroupsPath
+        let path = linux.cgroupsPath.isEmpty ? Cgroup.commonParent + "/" + plan.identifier : linux.cgroupsPath
         let cgroup = Cgroup(cgroupsPath: path, layout: layout)
         let made = try cgroup.create()
         undo.push("cgroup") { cgroup.remove(made: made) }

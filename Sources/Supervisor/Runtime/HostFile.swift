@@ -60,21 +60,19 @@ enum HostFile {
 
     /// Makes a directory and those above it; those that exist are left alone. Returns the ones that were made, outermost first.
     @discardableResult static func makeDirectories(_ path: String, mode: UInt32) throws(Errno) -> [String] {
-        do throws(Errno) {
-            try HostCall.makeDirectory(Array(path.utf8), mode: mode, at: AtFlag.AT_FDCWD)
-            return [path]
-        } catch {
-            if error == .EEXIST { return [] }
-            guard error == .ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw error }
-            let made = try makeDirectories(String(path[..<slash]), mode: mode)
+        var made: [String] = []
+        // Another process may remove an empty parent between two steps: again, a bounded number of times.
+        for _ in 0..<8 {
             do throws(Errno) {
                 try HostCall.makeDirectory(Array(path.utf8), mode: mode, at: AtFlag.AT_FDCWD)
+                return made + [path]
             } catch {
                 if error == .EEXIST { return made }
-                throw error
+                guard error == .ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw error }
+                made += try makeDirectories(String(path[..<slash]), mode: mode)
             }
-            return made + [path]
         }
+        throw .ENOENT
     }
 
     /// The names in a directory, without `.` and `..`, sorted.
