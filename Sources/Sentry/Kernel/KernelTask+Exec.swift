@@ -23,6 +23,7 @@ extension KernelTask {
             updateResources { $0.files = copy }
             for file in old.leave() { file.releaseDescriptor(self) }
         }
+        resetFloatingPoint()
         releaseMemory()
         threadGroup.signals.withLock { group in
             group.actions = group.actions.copy()
@@ -55,7 +56,17 @@ extension KernelTask {
         registers = program.registers
         keepRegisters = true
         pendingRestart = nil
-        do { try context.resetFloatingPoint() } catch { forceSignal(.kernel(Signal.SIGKILL)) }
+    }
+
+    /// While the old address space still has its stub: a context may have to write to it. A dead stub does not matter, since the new program runs on
+    /// another one, which starts fresh.
+    private func resetFloatingPoint() {
+        do {
+            try context.resetFloatingPoint()
+        } catch {
+            if case .stubDied = error { return }
+            forceSignal(.kernel(Signal.SIGKILL))
+        }
     }
 
     /// Ends the other threads of the process and takes over the leader's id. EAGAIN when somebody else ends the process first.
