@@ -98,3 +98,15 @@ public enum SpliceFlag {
     @inlinable public static var SPLICE_F_MORE: UInt32 { 4 }
     @inlinable public static var SPLICE_F_GIFT: UInt32 { 8 }
 }
+
+/// Events of fcntl(2) F_NOTIFY.
+public enum DirectoryNotification {
+    @inlinable public static var DN_ACCESS: UInt32 { 0x1 }
+    @inlinable public static var DN_MODIFY: UInt32 { 0x2 }
+    @inlinable public static var DN_CREATE: UInt32 { 0x4 }
+    @inlinable public static var DN_DELETE: UInt32 { 0x8 }
+    @inlinable public static var DN_RENAME: UInt32 { 0x10 }
+    @inlinable public static var DN_ATTRIB: UInt32 { 0x20 }
+    /// Not only once.
+    @inlinable public static var DN_MULTISHOT: UInt32 { 0x8000_0000 }
+}

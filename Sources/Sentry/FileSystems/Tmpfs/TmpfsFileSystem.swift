@@ -66,6 +66,8 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
 
     let memory: MemoryFile
     private let options: Options
+    /// What statfs(2) tells of a file system without a limit, in bytes.
+    private static let unlimitedSize: UInt64 = 1 << 40
     /// The most pages that files may hold, and how many they do.
     private let pageLimit: UInt64
     private let pagesUsed = Atomic<UInt64>(0)
@@ -145,7 +147,8 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
         var result = FileSystemStatistics(magic: magic)
         result.blockSize = pageSize
         let used = pagesUsed.load(ordering: .relaxed)
-        let total = pageLimit == .max ? memory.limit == .max ? 0 : memory.limit / pageSize : pageLimit
+        // Without a limit there is still a number: programs look for room before they write.
+        let total = pageLimit == .max ? min(memory.limit, Self.unlimitedSize) / pageSize : pageLimit
         result.blocks = total
         result.freeBlocks = total > used ? total - used : 0
         result.availableBlocks = result.freeBlocks

@@ -26,7 +26,7 @@ enum FcntlCalls {
         case FcntlCommand.F_GETFD: return try task.files.closeOnExec(descriptor) ? Int(FcntlCommand.FD_CLOEXEC) : 0
         case FcntlCommand.F_SETFD: try task.files.setCloseOnExec(descriptor, arguments.int32(2) & FcntlCommand.FD_CLOEXEC != 0)
         case FcntlCommand.F_GETFL: return Int(file.flags.rawValue)
-        case FcntlCommand.F_SETFL: try setStatusFlags(task, file, OpenFlags(rawValue: arguments.uint32(2)))
+        case FcntlCommand.F_SETFL: try setStatusFlags(task, file, descriptor, OpenFlags(rawValue: arguments.uint32(2)))
         case FcntlCommand.F_GETLK, FcntlCommand.F_OFD_GETLK: try getLock(task, file, command, argument)
         case FcntlCommand.F_SETLK, FcntlCommand.F_SETLKW, FcntlCommand.F_OFD_SETLK, FcntlCommand.F_OFD_SETLKW:
             try setLock(task, file, command, argument)
@@ -49,21 +49,25 @@ enum FcntlCalls {
             try memory.addSeals(arguments.uint32(2))
         case FcntlCommand.F_GETLEASE: return Int(RecordLockType.F_UNLCK)
         case FcntlCommand.F_DUPFD_QUERY: return try task.files.get(arguments.int32(2)) === file ? 1 : 0
-        case FcntlCommand.F_SETLEASE, FcntlCommand.F_NOTIFY:
-            if arguments.int32(2) == Int32(RecordLockType.F_UNLCK) || argument == 0 { return 0 }
-            task.kernel.unsupported(.fcntl, command == FcntlCommand.F_NOTIFY ? "F_NOTIFY" : "F_SETLEASE")
+        case FcntlCommand.F_NOTIFY: try FileSignals.notify(file, events: arguments.uint32(2), descriptor, task)
+        case FcntlCommand.F_SETLEASE:
+            if arguments.int32(2) == Int32(RecordLockType.F_UNLCK) { return 0 }
+            task.kernel.unsupported(.fcntl, "F_SETLEASE")
             throw .EINVAL
         default: throw .EINVAL
         }
         return 0
     }
 
-    private static func setStatusFlags(_ task: KernelTask, _ file: FileDescription, _ flags: OpenFlags) throws(Errno) {
+    static func setStatusFlags(_ task: KernelTask, _ file: FileDescription, _ descriptor: Int32, _ flags: OpenFlags) throws(Errno) {
         if flags.contains(.O_NOATIME), !file.flags.contains(.O_NOATIME) {
             let owner = try file.attributes(task).user
             guard task.credentials.user.fileSystem == owner || task.credentials.has(.CAP_FOWNER) else { throw .EPERM }
         }
+        let wasAsynchronous = file.flags.contains(.O_ASYNC)
         file.setStatusFlags(flags)
+        let isAsynchronous = flags.contains(.O_ASYNC)
+        if isAsynchronous != wasAsynchronous { FileSignals.setAsynchronous(file, isAsynchronous, descriptor, task) }
     }
 
     /// F_SETOWN and its kin: who gets SIGIO.

@@ -11,7 +11,7 @@ enum FileCalls {
         SystemCall(.open, open), SystemCall(.openat, openat), SystemCall(.openat2, openat2), SystemCall(.creat, creat),
         SystemCall(.close, close), SystemCall(.close_range, closeRange),
         SystemCall(.dup, dup), SystemCall(.dup2, dup2), SystemCall(.dup3, dup3),
-        SystemCall(.fcntl, FcntlCalls.fcntl, .partial("no leases, no directory notification")),
+        SystemCall(.fcntl, FcntlCalls.fcntl, .partial("no leases")),
         SystemCall(.ioctl, ioctl), SystemCall(.flock, flock), SystemCall(.lseek, lseek),
         SystemCall(.truncate, truncate), SystemCall(.ftruncate, ftruncate), SystemCall(.fallocate, fallocate),
         SystemCall(.fsync, fsync), SystemCall(.fdatasync, fdatasync), SystemCall(.sync, sync), SystemCall(.syncfs, syncfs),
@@ -165,7 +165,8 @@ enum FileCalls {
         case IoctlRequest.FIONBIO, IoctlRequest.FIOASYNC:
             let flag: OpenFlags = request == IoctlRequest.FIONBIO ? .O_NONBLOCK : .O_ASYNC
             let value: Int32 = try task.guestMemory().load(argument)
-            file.setStatusFlags(value != 0 ? file.flags.union(flag) : file.flags.subtracting(flag))
+            let flags = value != 0 ? file.flags.union(flag) : file.flags.subtracting(flag)
+            try FcntlCalls.setStatusFlags(task, file, descriptor, flags)
         case IoctlRequest.FIONREAD where file.inode?.type == .regular && file.isSeekable:
             let rest = try file.attributes(task).size - file.offset.withLock { $0 }
             try task.guestMemory().store(Int32(clamping: max(0, rest)), to: argument)
