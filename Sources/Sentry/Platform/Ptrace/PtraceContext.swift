@@ -202,8 +202,12 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     func resetFloatingPoint() throws(PlatformError) {
         if thread == 0 {
             pendingFloatingPoint = nil
-        } else {
-            try writeFloatingPoint(Self.initialImage(size: 576).span)
+            return
+        }
+        let image = Self.initialImage(size: 576)
+        do { try writeFloatingPoint(image.span) } catch {
+            // execve(2): the old address space, and the stub with it, may be gone already. The thread in the new one starts with this image.
+            pendingFloatingPoint = image
         }
     }
 
