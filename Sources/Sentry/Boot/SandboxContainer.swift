@@ -201,7 +201,7 @@ final class SandboxContainer: Sendable {
         throws(SandboxError) -> Int32
     {
         let status = self.status
-        guard status == .running || status == .paused else {
+        guard status == .created || status == .running || status == .paused else {
             throw SandboxError(.wrongState, "cannot exec in a \(status) container", hint: "start it first")
         }
         let slot = Mutex<Int32>(0)
