@@ -33,7 +33,11 @@ enum TransferCalls {
 
     /// Moves it there.
     private static func setPosition(_ task: KernelTask, _ file: FileDescription, _ position: Int64) {
-        if file is HostFile { _ = try? file.seek(position, whence: SeekOrigin.SEEK_SET, task) } else { file.offset.withLock { $0 = position } }
+        if file is HostFile {
+            _ = try? file.seek(position, whence: SeekOrigin.SEEK_SET, task)
+        } else {
+            file.offset.withLock { $0 = position }
+        }
     }
 
     static func sendfile(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
