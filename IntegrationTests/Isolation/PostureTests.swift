@@ -33,14 +33,13 @@ extension IntegrationTests {
                     #expect(value & ~allowed == 0, "\(set) \(String(value, radix: 16))")
                 }
                 #expect(sentry.writableCode.isEmpty, "\(sentry.writableCode)")
+                // Files that the Gofer donated are named as they are in the container's tree; "/" is the root of the memory file's own tmpfs.
                 let paths = sentry.descriptors.filter { $0.hasPrefix("/") && !$0.hasPrefix("/memfd:") && !$0.hasPrefix("/dev/null") }
-                #expect(
-                    paths.allSatisfy {
-                        $0.contains("deleted") || $0.hasPrefix(container.bundle) || $0.hasPrefix(TestEnvironment.rootFileSystem)
-                            || $0.hasPrefix("/bin/") || $0.hasPrefix("/usr/bin/") || $0.hasPrefix("/usr/lib/")
-                            || $0.hasPrefix("/var/tmp/nbt") || $0.hasPrefix("/memory")
-                    },
-                    "paths of the host: \(paths)")
+                let strangers = paths.filter { path in
+                    !(path == "/" || path.contains("deleted") || path.hasPrefix(container.bundle) || path.hasPrefix("/var/tmp/nbt")
+                        || FileManager.default.fileExists(atPath: TestEnvironment.rootFileSystem + path))
+                }
+                #expect(strangers.isEmpty, "paths of the host: \(strangers)")
                 for uid in sentry.status("Uid").split(separator: "\t") { #expect(uid != "0", "the Sentry runs as root on the host") }
             }
         }
@@ -88,7 +87,6 @@ extension IntegrationTests {
             let outcome = try sandboxed(
                 ContainerSpec(
                     shell: """
-                        cat /proc/1/cmdline | tr '\\0' ' '; echo
                         ls /proc | grep -cE '^[0-9]+$'
                         mount -t ext4 /dev/vda /mnt 2>/dev/null && echo mounted
                         mknod /tmp/disk b 254 0 2>/dev/null && head -c 1 /tmp/disk 2>/dev/null | wc -c | grep -q 1 && echo read a disk

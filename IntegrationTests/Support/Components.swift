@@ -71,7 +71,7 @@ struct Components: Sendable {
         self.sentry = sentry
         self.gofer = gofer
         stubs = new.filter { process in
-            process.identifier != sentry.identifier && process.identifier != gofer.identifier && !process.name.hasPrefix("nestbox")
+            process.identifier != sentry.identifier && process.identifier != gofer.identifier && process.name != "nestbox"
                 && process.namespace("pid") != HostProcess(getpid())?.namespace("pid")
         }
     }

@@ -176,7 +176,11 @@ final class SandboxContainer: Sendable {
         configuration.terminal = terminal?.terminal
         configuration.onExit = onExit
         let name = String(decoding: specification.arguments.first ?? [], as: UTF8.self)
-        do throws(Errno) { return Prepared(task: try container.prepare(configuration), terminal: terminal) } catch {
+        do throws(Errno) {
+            let task = try container.prepare(configuration)
+            task.threadGroup.oomScoreAdjustment.store(specification.oomScoreAdj, ordering: .relaxed)
+            return Prepared(task: task, terminal: terminal)
+        } catch {
             throw SandboxError(
                 error == .ENOENT ? .notFound : .permissionDenied, "exec \(name): \(error.message)",
                 hint: error == .ENOEXEC ? "the program is no 64-bit x86 program and no script" : "")

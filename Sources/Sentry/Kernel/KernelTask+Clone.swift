@@ -27,16 +27,13 @@ extension KernelTask {
         let flags = arguments.flags
         try checkCloneFlags(flags)
         guard let memory else { throw .ESRCH }
-        let isThread = flags.contains(.CLONE_THREAD)
-        if !isThread {
-            let limit = threadGroup.limits.current(Resource.RLIMIT_NPROC)
-            let credentials = credentials
-            // Per user and sandbox in Linux; the container is the user's whole world here.
-            if UInt64(container.liveTasks) >= limit, credentials.user.real != 0, !credentials.has(.CAP_SYS_RESOURCE),
-                !credentials.has(.CAP_SYS_ADMIN)
-            {
-                throw .EAGAIN
-            }
+        // Threads count too. Per user in Linux; the container is the user's whole world here.
+        let limit = threadGroup.limits.current(Resource.RLIMIT_NPROC)
+        let credentials = credentials
+        if UInt64(container.liveTasks) >= limit, credentials.user.real != 0, !credentials.has(.CAP_SYS_RESOURCE),
+            !credentials.has(.CAP_SYS_ADMIN)
+        {
+            throw .EAGAIN
         }
         try container.chargeTask()
         var undo = CloneUndo(task: self)
