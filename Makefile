@@ -40,7 +40,7 @@ docs:
 test: rootfs build unit integration
 
 unit:
-	@scripts/stage "unit tests" $(SWIFT) test $(LAYERS) --disable-xctest --skip IntegrationTests
+	@scripts/stage "unit tests" $(SWIFT) test $(LAYERS) --disable-xctest --no-parallel --skip IntegrationTests
 
 # FILTER is a regular expression of test names, as in `make integration FILTER=Lifecycle`.
 FILTER ?=

@@ -66,8 +66,11 @@ extension IntegrationTests {
         @Test func stubs() throws {
             try withSandbox { _, components in
                 let host = try host()
-                try #require(!components.stubs.isEmpty, "no stub found")
-                for stub in components.stubs {
+                // Guest code runs where the container's memory file is. The source, process 1 of the stubs' namespace, only forks them; one that was made
+                // ahead still has the descriptors of its hand-over, which go before guest code comes.
+                let stubs = components.stubs.filter { $0.descriptors.contains { $0.contains("deleted") || $0.contains("memory") } }
+                try #require(!stubs.isEmpty, "no stub found")
+                for stub in stubs {
                     for kind in Self.namespaces + ["user"] {
                         #expect(stub.namespace(kind) != host.namespace(kind), "stub \(stub.identifier) shares the host's \(kind) namespace")
                     }
