@@ -71,8 +71,8 @@ static int word;
 static void *waker(void *unused) {
     rest(50);
     word = 1;
-    note("woken %ld", futex(&word, FUTEX_WAKE, 1, 0, 0, 0));
-    return 0;
+    // Told by the one who joins: this thread may be overtaken by the one it wakes.
+    return (void *)futex(&word, FUTEX_WAKE, 1, 0, 0, 0);
 }
 static void *sleeper(void *unused) {
     while (futex(&word, FUTEX_WAIT, 2, 0, 0, 0) == -1 && errno == EINTR) {}
@@ -94,7 +94,9 @@ static void futexes(void) {
     pthread_t thread, sleepers[4];
     pthread_create(&thread, 0, waker, 0);
     SHOW(futex(&word, FUTEX_WAIT, 0, 0, 0, 0));
-    pthread_join(thread, 0);
+    void *woken;
+    pthread_join(thread, &woken);
+    note("woken %ld", (long)woken);
     word = 2;
     for (int i = 0; i < 4; i++) pthread_create(&sleepers[i], 0, sleeper, 0);
     rest(200);
