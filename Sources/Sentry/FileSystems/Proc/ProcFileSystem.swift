@@ -1,6 +1,6 @@
 import LinuxABI
 public import SentryKernel
-import SentryVFS
+public import SentryVFS
 import Synchronization
 
 /// proc (proc(5)) of one container: its tasks, its limits, its settings, and nothing of the host's.
@@ -50,6 +50,12 @@ public final class ProcFileSystem: SyntheticFileSystem, @unchecked Sendable {  /
     /// A stable inode number for file `index` of a task's directory.
     static func inodeNumber(_ task: ProcTask, _ index: Int) -> UInt64 {
         1 << 32 | UInt64(UInt32(bitPattern: task.identifier)) << 9 | (task.isThread ? 1 << 8 : 0) | UInt64(index & 0xff)
+    }
+
+    /// The process whose directory in proc `file` is an open descriptor of; nil for other files (pidfd_send_signal(2) takes both).
+    public static func process(of file: FileDescription) -> ThreadGroup? {
+        guard let directory = file.inode as? TaskDirectory, !directory.subject.isThread else { return nil }
+        return directory.subject.group
     }
 
     /// The calling task's directory name; ENOENT for the kernel itself, or a task of elsewhere.

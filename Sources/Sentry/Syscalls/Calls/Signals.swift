@@ -1,5 +1,6 @@
 import Host
 import LinuxABI
+import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryPlatform
@@ -245,7 +246,13 @@ enum SignalCalls {
         let scope = arguments.uint32(3)
         if scope & ~7 != 0 || scope.nonzeroBitCount > 1 { throw .EINVAL }
         guard signal >= 0, signal <= Signal.SIGRTMAX else { throw .EINVAL }
-        let group = try task.findProcess(descriptor: arguments.int32(0)).group
+        // A directory of proc names its process too.
+        let group: ThreadGroup
+        if let named = ProcFileSystem.process(of: try task.files.get(arguments.int32(0))) {
+            group = named
+        } else {
+            group = try task.findProcess(descriptor: arguments.int32(0)).group
+        }
         let info: SignalInfo
         if arguments[2] != 0 {
             info = try readInfo(task, arguments[2], signal, isSelf: group === task.threadGroup)
