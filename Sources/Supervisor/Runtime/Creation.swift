@@ -31,6 +31,8 @@ struct CreationPlan {
     var consoleSocket: String?
     var pidFile: String?
     var preserveDescriptors = 0
+    /// The container ends with the `nestbox` that made it (`do`).
+    var endsWithCreator = false
 
     enum TerminalChoice { case none, console, own }
 }
@@ -232,7 +234,7 @@ extension ContainerRuntime {
         timer.step("create")
 
         record.phase = .created
-        record.creator = nil
+        if !plan.endsWithCreator { record.creator = nil }
         try store.save(record)
         if let master = streams.master, let path = plan.consoleSocket { try ConsoleSocket.send(master.rawValue, to: path) }
         if let path = plan.pidFile { try writePidFile(path, record.sentry.processID) }

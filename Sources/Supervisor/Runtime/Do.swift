@@ -53,7 +53,17 @@ extension ContainerRuntime {
             plan.translation.gofer.trees[0].recursive = true
         }
         if spec.process.terminal { plan.terminal = .own }
+        plan.endsWithCreator = true
+        sweep()
         return try runInForeground(plan, keep: false)
+    }
+
+    /// Removes what a killed `nestbox do` has left: nobody else knows those names.
+    private func sweep() {
+        for identifier in store.identifiers() where identifier.hasPrefix("do-") {
+            guard let record = try? store.load(identifier), let creator = record.creator, !HostProcess.isAlive(creator) else { continue }
+            try? delete(identifier, force: true)
+        }
     }
 
     /// A name that no other `do` has at the same time.
