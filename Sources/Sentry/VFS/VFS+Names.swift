@@ -259,9 +259,14 @@ extension VFS {
                 if exchange, let victim, victim.type == .directory { try victim.checkAccess(.write, context) }
             }
 
-            try VFS.changingNames(oldDirectory) { () throws(Errno) in
-                try oldDirectory.rename(
-                    oldName, child, to: newDirectory, newName, replacing: victim, exchange: exchange, whiteout: whiteout, context)
+            if let victim, victim.type == .directory, !exchange {
+                // Its own lock keeps new entries out while it goes.
+                try victim.directoryLock.withLock { _ throws(Errno) in
+                    try rename(oldDirectory, child, newDirectory, victim, context)
+                    replaced.state.withLock { $0.isDeleted = true }
+                }
+            } else {
+                try rename(oldDirectory, child, newDirectory, victim, context)
             }
             source.dentry.move(moved, to: target.dentry, name: newName, exchanged: exchange ? replaced : nil)
             if !exchange {
@@ -269,6 +274,15 @@ extension VFS {
                 if oldDirectory.cachesNames, !whiteout { _ = source.dentry.addChild(oldName, nil) }
             }
             notify(moved, child, replaced, context)
+        }
+
+        private func rename(_ oldDirectory: Inode, _ child: Inode, _ newDirectory: Inode, _ victim: Inode?, _ context: any FileContext)
+            throws(Errno)
+        {
+            try VFS.changingNames(oldDirectory) { () throws(Errno) in
+                try oldDirectory.rename(
+                    oldName, child, to: newDirectory, newName, replacing: victim, exchange: exchange, whiteout: whiteout, context)
+            }
         }
 
         private func notify(_ moved: Dentry, _ child: Inode, _ replaced: Dentry, _ context: any FileContext) {

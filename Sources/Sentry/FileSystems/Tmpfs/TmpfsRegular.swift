@@ -116,7 +116,8 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
 
     // MARK: Reading
 
-    func read(at offset: Int64, into buffer: inout IOBuffer) throws(Errno) -> Int {
+    /// `touches`: whether the access time moves.
+    func read(at offset: Int64, into buffer: inout IOBuffer, touches: Bool) throws(Errno) -> Int {
         guard offset >= 0 else { throw .EINVAL }
         var position = UInt64(offset)
         var done = 0
@@ -147,7 +148,17 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
             position += UInt64(copied)
             if copied < count { break }
         }
+        if done > 0, touches { wasRead() }
         return done
+    }
+
+    /// The access time moves when it is not later than the last change: relatime (mount(8)).
+    private func wasRead() {
+        metadata.withLock { data in
+            let accessed = data.attributes.accessTime
+            guard accessed <= data.attributes.modificationTime || accessed <= data.attributes.changeTime else { return }
+            data.attributes.accessTime = .now
+        }
     }
 
     private func endTransfer() {
@@ -445,7 +456,8 @@ final class TmpfsFile: FileDescription, @unchecked Sendable {
     override var isPollable: Bool { false }
 
     override func read(at offset: Int64, into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
-        try file.read(at: offset, into: &buffer)
+        let touches = !flags.contains(.O_NOATIME) && path.mount.flags.isDisjoint(with: [.noAccessTime, .readOnly])
+        return try file.read(at: offset, into: &buffer, touches: touches)
     }
 
     override func write(at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext) throws(Errno) -> Int
