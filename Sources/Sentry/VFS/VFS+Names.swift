@@ -68,8 +68,6 @@ extension VFS {
     /// link(2): a further name for `source`.
     public static func link(_ source: Path, _ path: borrowing Span<UInt8>, at start: Path, _ context: any FileContext) throws(Errno) {
         guard let target = source.dentry.inode else { throw .ENOENT }
-        if target.type == .directory { throw .EPERM }
-        try checkHardLink(target, context)
         var resolver = PathResolver(at: start, options: [], context)
         let last = try resolver.resolveParent(path)
         guard last.kind == .normal else { throw .EEXIST }
@@ -84,7 +82,9 @@ extension VFS {
                     || source.mount.fileSystem === parent.mount.fileSystem && source.mount.root === parent.mount.root,
                 target.fileSystem === directory.fileSystem
             else { throw .EXDEV }
+            try checkHardLink(target, context)
             try checkCreation(in: parent, directory, context)
+            if target.type == .directory { throw .EPERM }
             try changingNames(directory) { () throws(Errno) in try directory.link(last.name, to: target, context) }
             _ = parent.dentry.addChild(last.name, target)
         }

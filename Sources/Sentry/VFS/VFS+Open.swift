@@ -79,7 +79,8 @@ public enum VFS {
         var resolver = PathResolver(at: start, options: options, context)
         var last = try resolver.resolveParent(path)
         while true {
-            guard last.kind == .normal, !last.hasTrailingSlash else { throw .EISDIR }
+            guard last.kind == .normal else { throw flags.contains(.O_EXCL) ? .EEXIST : .EISDIR }
+            if last.hasTrailingSlash { throw .EISDIR }
             var place = try resolver.child(last.name)
             if place.dentry.inode == nil {
                 let parent = resolver.place

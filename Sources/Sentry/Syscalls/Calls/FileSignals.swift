@@ -68,8 +68,8 @@ final class FileSignals: FileWatcher, FileReleaseObserver, @unchecked Sendable {
 
     /// F_NOTIFY on a directory: `events` are DN_ bits; 0 ends it. ENOTDIR for another file.
     static func notify(_ file: FileDescription, events: UInt32, _ descriptor: Int32, _ task: KernelTask) throws(Errno) {
-        guard let inode = file.inode, inode.type == .directory else { throw .ENOTDIR }
         if events & ~DirectoryNotification.DN_MULTISHOT == 0, all.withLock({ $0[ObjectIdentifier(file)] }) == nil { return }
+        guard let inode = file.inode, inode.type == .directory else { throw .ENOTDIR }
         let signals = of(file, descriptor, task)
         file.owner.withLock { owner in
             if owner.identifier == 0 { owner.identifier = task.processID }

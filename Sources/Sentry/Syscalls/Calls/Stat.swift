@@ -32,7 +32,9 @@ enum StatCalls {
 
     static func newfstatat(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let flags = arguments.int32(3)
-        guard flags & ~(AtFlag.AT_SYMLINK_NOFOLLOW | AtFlag.AT_NO_AUTOMOUNT | AtFlag.AT_EMPTY_PATH) == 0 else { throw .EINVAL }
+        // Whether to ask a remote server is statx(2)'s question, but Linux takes it here too.
+        let sync = AtFlag.AT_STATX_FORCE_SYNC | AtFlag.AT_STATX_DONT_SYNC
+        guard flags & ~(AtFlag.AT_SYMLINK_NOFOLLOW | AtFlag.AT_NO_AUTOMOUNT | AtFlag.AT_EMPTY_PATH | sync) == 0 else { throw .EINVAL }
         return try store(task, attributes(task, arguments.int32(0), arguments[1], flags).0, to: arguments[2])
     }
 
