@@ -64,7 +64,14 @@ public class TmpfsInode: Inode, @unchecked Sendable {
 
     // MARK: Extended attributes
 
+    /// Access control lists (`system.posix_acl_access`) are not kept. Taking one as a plain attribute would be a lie: cp -a and tar set a
+    /// file's mode by it, and fall back to chmod(2) where it is refused.
+    private static func checkNameSpace(_ name: [UInt8]) throws(Errno) {
+        if name.starts(with: Array("system.".utf8)) { throw .EOPNOTSUPP }
+    }
+
     override public func extendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> [UInt8] {
+        try Self.checkNameSpace(name)
         guard let value = metadata.withLock({ $0.extended[name] }) else { throw .ENODATA }
         return value
     }
@@ -74,6 +81,7 @@ public class TmpfsInode: Inode, @unchecked Sendable {
     }
 
     override public func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], flags: UInt32, _ context: any FileContext) throws(Errno) {
+        try Self.checkNameSpace(name)
         let now = Timespec.now
         try metadata.withLock { data throws(Errno) in
             let old = data.extended[name]
@@ -88,6 +96,7 @@ public class TmpfsInode: Inode, @unchecked Sendable {
     }
 
     override public func removeExtendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) {
+        try Self.checkNameSpace(name)
         let now = Timespec.now
         try metadata.withLock { data throws(Errno) in
             guard let old = data.extended.removeValue(forKey: name) else { throw .ENODATA }
