@@ -13,6 +13,9 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     /// Others change the tree while it is in use.
     public let isShared: Bool
     private let treeFlags: TreeFlags
+    /// How long names and attributes of a shared tree pass for true, in nanoseconds. A tree that may be changed here is asked each time, since others may use it to
+    /// agree on something; of a read-only one (the host's own tree below an overlay, configuration files) what was seen a second ago will do.
+    let lease: UInt64
     private let rootInode = Mutex<GoferInode?>(nil)
 
     /// What the host calls a file.
@@ -45,6 +48,7 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
         self.client = client
         isShared = shared
         treeFlags = reply.flags
+        lease = shared && reply.flags.contains(.readOnly) ? 1_000_000_000 : 0
         devices = Mutex([reply.node.attributes.device: device])
         super.init(typeName: typeName, device: device)
         let inode = try adopt(reply.node)

@@ -194,7 +194,8 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
         let tree = directory.tree
         // Of an exclusive tree what comes along stays true until it is asked for.
         let changes = directory.state.withLock { $0.changes }
-        let withAttributes = !tree.isShared && tree.prefetch.isWorthwhile
+        let caches = !tree.isShared || tree.lease > 0
+        let withAttributes = caches && tree.prefetch.isWorthwhile
         let reply = try tree.client.call(
             ReadDirectoryRequest(directory: directory.handle, position: Self.hostPosition(place), withAttributes: withAttributes))
         var brought: [[UInt8]: GoferInode] = [:]
@@ -207,8 +208,9 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
         chunk.next = 0
         chunk.end = reply.end || reply.entries.isEmpty
         chunk.position = place
-        if tree.isShared { return }
+        if !caches { return }
         directory.wasListed.store(true, ordering: .relaxed)
-        tree.prefetch.add(brought, of: directory, since: changes)
+        tree.prefetch.add(
+            brought, of: directory, since: changes, expiry: tree.isShared ? HostClock.monotonic &+ tree.lease : nil)
     }
 }

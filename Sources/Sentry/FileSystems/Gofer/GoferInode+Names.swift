@@ -1,4 +1,5 @@
 import FileProtocol
+import Host
 import LinuxABI
 import SentryVFS
 import Synchronization
@@ -12,6 +13,7 @@ extension GoferInode {
             if names.count == 1 { tree.prefetch.missed() }
             return try ask(names)
         }
+        if tree.lease > 0 { rememberLease(first, HostClock.monotonic) }
         if names.count == 1 || known.type != .directory { return [known] }
         return [known] + (try known.walkNames(names.dropFirst()))
     }
@@ -32,7 +34,18 @@ extension GoferInode {
             }
         }
         if let failure { throw failure }
+        if tree.lease > 0 { rememberLeases(names, inodes) }
         return inodes
+    }
+
+    private func rememberLeases(_ names: ArraySlice<[UInt8]>, _ inodes: [Inode]) {
+        let now = HostClock.monotonic
+        var directory = self
+        for (index, name) in names.enumerated() {
+            directory.rememberLease(name, now)
+            guard index < inodes.count, let next = inodes[index] as? GoferInode, next.type == .directory else { return }
+            directory = next
+        }
     }
 
     func lookUpName(_ name: [UInt8]) throws(Errno) -> Inode {
@@ -40,13 +53,36 @@ extension GoferInode {
         return inode
     }
 
+    /// Names for which a directory remembers its lease; all are forgotten beyond.
+    private static var rememberedNames: Int { 4096 }
+
+    /// The host has just said what the name means.
+    private func rememberLease(_ name: [UInt8], _ now: UInt64) {
+        state.withLock { state in
+            if state.names.count >= Self.rememberedNames { state.names = [:] }
+            state.names[name] = now &+ tree.lease
+        }
+    }
+
+    private func hasLease(_ name: [UInt8]) -> Bool {
+        if tree.lease == 0 { return false }
+        guard let until = state.withLock({ $0.names[name] }) else { return false }
+        return HostClock.monotonic < until
+    }
+
     /// Whether the name still means the same on the host.
     func stillMeans(_ name: [UInt8], _ child: Inode?) -> Bool {
+        if hasLease(name) { return true }
         guard let reply = try? tree.client.call(WalkRequest(directory: handle, names: [name])) else { return false }
-        guard let node = reply.nodes.first else { return child == nil && reply.error == Errno.ENOENT.rawValue }
+        guard let node = reply.nodes.first else {
+            guard child == nil, reply.error == Errno.ENOENT.rawValue else { return false }
+            if tree.lease > 0 { rememberLease(name, HostClock.monotonic) }
+            return true
+        }
         for node in reply.nodes { tree.client.close(node.handle) }
         guard let child = child as? GoferInode, child.key == GoferFileSystem.Key(node.attributes) else { return false }
         child.store(node.attributes)
+        if tree.lease > 0 { rememberLease(name, HostClock.monotonic) }
         return true
     }
 

@@ -25,6 +25,10 @@ final class GoferInode: Inode, @unchecked Sendable {
         var opens = 0
         /// The server cannot open it again: its name was removed while nobody seemed to need it.
         var isLost = false
+        /// Until when `attributes` pass for true, of a shared tree with a lease (CLOCK_MONOTONIC, nanoseconds).
+        var validUntil: UInt64 = 0
+        /// The same for what names of a directory mean.
+        var names: [[UInt8]: UInt64] = [:]
         /// What a symbolic link says, once read (exclusive trees).
         var target: [UInt8]?
         var mappings: [ObjectIdentifier: Mapping] = [:]
@@ -48,7 +52,9 @@ final class GoferInode: Inode, @unchecked Sendable {
         self.tree = tree
         self.key = key
         handle = node.handle
-        state = Mutex(State(attributes: tree.guestAttributes(node.attributes)))
+        state = Mutex(
+            State(
+                attributes: tree.guestAttributes(node.attributes), validUntil: tree.lease == 0 ? 0 : HostClock.monotonic &+ tree.lease))
         super.init(fileSystem: tree, type: type)
     }
 
@@ -63,8 +69,8 @@ final class GoferInode: Inode, @unchecked Sendable {
     // MARK: Attributes
 
     override func attributes(_ context: any FileContext) throws(Errno) -> FileAttributes {
-        let (cached, isGood) = state.withLock { ($0.attributes, !$0.isStale) }
-        if isGood, !tree.isShared { return cached }
+        let (cached, isGood, until) = state.withLock { ($0.attributes, !$0.isStale, $0.validUntil) }
+        if isGood, !tree.isShared || tree.lease > 0 && HostClock.monotonic < until { return cached }
         return try refresh()
     }
 
@@ -98,6 +104,7 @@ final class GoferInode: Inode, @unchecked Sendable {
             // An answer without a count may be older than a write that is under way: then it stays stale.
             if changes == nil, state.isStale { return state.attributes }
             state.attributes = new
+            if tree.lease > 0 { state.validUntil = HostClock.monotonic &+ tree.lease }
             if state.changes == changes { state.isStale = false }
             return new
         }

@@ -1,14 +1,17 @@
+import Host
 import SentryVFS
 import Synchronization
 
 /// Inodes that a directory's listing brought along, waiting to be looked up. Programs that list a directory mostly ask for the attributes of
 /// each entry next; with these they need no trips of their own.
 ///
-/// Only exclusive trees use it. What nobody asks for costs, so listings bring attributes only while enough of them were of use.
+/// Only trees that cache at all use it. What nobody asks for costs, so listings bring attributes only while enough of them were of use.
 final class GoferPrefetch: Sendable {
     private struct State {
         /// By directory, in the order of their listings.
         var directories: [ObjectIdentifier: [[UInt8]: GoferInode]] = [:]
+        /// Until when a listing passes for true, where it does not for ever (CLOCK_MONOTONIC, nanoseconds).
+        var expiries: [ObjectIdentifier: UInt64] = [:]
         var order: [ObjectIdentifier] = []
         var count = 0
         var credit = GoferPrefetch.maximumCredit / 2
@@ -22,7 +25,7 @@ final class GoferPrefetch: Sendable {
     var isWorthwhile: Bool { state.withLock { $0.credit > 0 } }
 
     /// Keeps what a listing of `directory` brought, unless its names changed since `changes` were counted.
-    func add(_ inodes: [[UInt8]: GoferInode], of directory: GoferInode, since changes: UInt64) {
+    func add(_ inodes: [[UInt8]: GoferInode], of directory: GoferInode, since changes: UInt64, expiry: UInt64?) {
         if inodes.isEmpty { return }
         let key = ObjectIdentifier(directory)
         let released = state.withLock { state -> [[[UInt8]: GoferInode]] in
@@ -40,9 +43,11 @@ final class GoferPrefetch: Sendable {
                 state.order.append(key)
                 state.count += inodes.count
             }
+            state.expiries[key] = expiry
             state.credit -= inodes.count / 4 + 1
             while state.count > Self.limit, !state.order.isEmpty {
                 let oldest = state.order.removeFirst()
+                state.expiries[oldest] = nil
                 if let old = state.directories.removeValue(forKey: oldest) {
                     state.count -= old.count
                     released.append(old)
@@ -58,6 +63,7 @@ final class GoferPrefetch: Sendable {
         let key = ObjectIdentifier(directory)
         return state.withLock { state in
             if state.count == 0 { return nil }
+            if let expiry = state.expiries[key], HostClock.monotonic >= expiry { return nil }
             guard let inode = state.directories[key]?.removeValue(forKey: name) else { return nil }
             state.count -= 1
             state.credit = min(state.credit + 1, Self.maximumCredit)
@@ -84,6 +90,7 @@ final class GoferPrefetch: Sendable {
     func forget(directory: GoferInode) {
         let key = ObjectIdentifier(directory)
         let released = state.withLock { state -> [[UInt8]: GoferInode]? in
+            state.expiries[key] = nil
             guard let old = state.directories.removeValue(forKey: key) else { return nil }
             state.count -= old.count
             if let index = state.order.firstIndex(of: key) { state.order.remove(at: index) }

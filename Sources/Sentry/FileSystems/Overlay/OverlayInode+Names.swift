@@ -79,9 +79,20 @@ extension OverlayInode {
         return result
     }
 
+    /// Whether the name still means `child`: the upper tree is ours alone, of the lower one its own file system knows.
     func stillMeans(_ name: [UInt8], _ child: Inode?, _ context: any FileContext) -> Bool {
-        let now = try? self.child(name, context)
-        return now === child
+        let child = child as? OverlayInode
+        if let upper {
+            do throws(Errno) {
+                if let found = try Self.find(name, in: upper, context) {
+                    if OverlayFileSystem.isWhiteout(found) { return child == nil }
+                    return child != nil && overlay.known(upper: found) === child
+                }
+            } catch { return false }
+        }
+        guard let lower = visibleLower else { return child == nil }
+        if let child, child.lower == nil { return false }
+        return lower.revalidate(name, child?.lower, context)
     }
 
     // MARK: Making
