@@ -97,6 +97,26 @@ final class HostFile: MappableObject {
         #expect(try space.copyInString(at: address + 1000, max: 4096) == [])
     }
 
+    /// A page of a private file mapping is the file's until it is written, whatever happens to its neighbours.
+    @Test func unwrittenPagesOfAPrivateMappingAreTheFiles() throws {
+        let space = try makeSpace()
+        let bytes = [UInt8](repeating: 1, count: 4 * Int(pageSize))
+        let inMemory = try FakeFile(space.memoryFile, bytes), onTheHost = try HostFile(bytes)
+        let files: [(any MappableObject, (UInt64) throws -> Void)] = [
+            (inMemory, { try inMemory.file.write([9].span, at: inMemory.range.lowerBound + $0) }),
+            (onTheHost, { _ = try HostCall.write(onTheHost.descriptor.rawValue, at: Int64($0), [9].span) }),
+        ]
+        for (object, write) in files {
+            let address = try space.map(MapRequest(length: 4 * pageSize, protection: rw, flags: .MAP_PRIVATE, object: object))
+            try space.copyOut([7], to: address + pageSize)
+            for offset in [0, pageSize + 1, 2 * pageSize] { try write(offset) }
+            #expect(try space.load(address, as: UInt8.self) == 9)
+            #expect(try space.copyIn(from: address + pageSize, count: 2) == [7, 1])
+            #expect(try space.load(address + 2 * pageSize, as: UInt8.self) == 9)
+            #expect(try space.load(address + 3 * pageSize, as: UInt8.self) == 1)
+        }
+    }
+
     @Test func protectionIsHonoured() throws {
         let space = try makeSpace()
         let address = try space.map(MapRequest(length: 3 * pageSize, protection: rw, flags: anonymous))

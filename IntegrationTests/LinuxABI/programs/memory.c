@@ -104,8 +104,7 @@ static void files(void) {
     pread(file, buffer, 1, page);
     note("file %c own %c shared %c", buffer[0], own[page], shared[page]);
     pwrite(file, "W", 1, 2 * page);
-    // Whether a private mapping sees it is unspecified (mmap(2)).
-    note("written %c %c", shared[2 * page], second[0]);
+    note("written %c %c %c", shared[2 * page], own[2 * page], second[0]);
     pwrite(file, "W", 1, page + 1);
     note("after own write %c", own[page + 1]);
     pid_t child = fork();

@@ -62,8 +62,8 @@ final class SandboxContainer: Sendable {
             let files = ContainerFiles(
                 specification: specification, kernel: kernel, container: container, memoryFile: memoryFile, facts: sandbox.facts,
                 sysctls: Sysctls(container),
-                tree: { index, isShared throws(Errno) in
-                    try GoferFileSystem(client: gofer, tree: index, shared: isShared, device: FileSystem.makeDevice())
+                tree: { index, isShared, isLowerLayer throws(Errno) in
+                    try GoferFileSystem(client: gofer, tree: index, shared: isShared, isLowerLayer: isLowerLayer)
                 })
             namespace = try files.build()
             try files.applySysctls(PathTools(context: KernelFileContext.shared, root: namespace.root))

@@ -170,13 +170,18 @@ extension AddressSpace {
         state.runs.coalesce(start, end)
     }
 
-    /// Copies the page and its neighbourhood into pages of this address space. `end`: up to where the source is alike.
+    /// Copies the page into pages of this address space, and its neighbourhood too unless a file shows there that may change: its other pages stay
+    /// the file's, since until the guest writes to one it sees what others write there. `end`: up to where the source is alike.
     private func copy(_ state: inout SpaceState, _ region: RegionEntry, _ run: RunEntry, _ page: UInt64, end: UInt64) -> Result<Void, Errno>
     {
         let smallest: UInt64 = 64 << 10, largest: UInt64 = 1 << 20
         var low: UInt64
         var high: UInt64
-        if page == state.lastCopyEnd {
+        let isAlone = !run.value.isOwned && region.value.object?.isConstant != true
+        if isAlone {
+            low = page
+            high = page &+ pageSize
+        } else if page == state.lastCopyEnd {
             low = page
             high = page &+ min(state.lastCopyLength &* 2, largest)
         } else {
@@ -228,8 +233,10 @@ extension AddressSpace {
             start: low, end: high, value: Run(source: .owned, offset: target.lowerBound, isCopyOnWrite: false, isWritable: true))
         let old = state.runs.remove(low, high)
         state.runs.insert(low, high, piece.value)
-        state.lastCopyEnd = high
-        state.lastCopyLength = high - low
+        if !isAlone {
+            state.lastCopyEnd = high
+            state.lastCopyLength = high - low
+        }
         do {
             // The new pages replace the old ones in the stub before those may go to somebody else.
             try platformSpace.apply([mapOperation(piece, region.value.protection, populate: true)])

@@ -40,6 +40,8 @@ public protocol MappableObject: AnyObject, Sendable {
     var mappingPath: [UInt8] { get }
     /// Bytes in the object: touching a page wholly beyond is SIGBUS.
     var mappableSize: UInt64 { get }
+    /// Whether the bytes stay as they are for as long as they are mapped: pages of a private mapping may be copied before they are written.
+    var isConstant: Bool { get }
     /// The bytes behind `offset` (page-aligned), up to `length`. `write`: a shared mapping wants to store. Memory-file holes are allocated here.
     /// EACCES when the object cannot be written. A range beyond the end may be refused with ENXIO (seen by the guest as SIGBUS).
     func backing(offset: UInt64, length: UInt64, write: Bool) throws(Errno) -> BackingRange
@@ -55,6 +57,7 @@ public protocol MappableObject: AnyObject, Sendable {
 }
 
 extension MappableObject {
+    public var isConstant: Bool { false }
     public func addMapping(_ space: AddressSpace, offset: UInt64, length: UInt64, shared: Bool, writable: Bool) {}
     public func removeMapping(_ space: AddressSpace, offset: UInt64, length: UInt64, shared: Bool, writable: Bool) {}
     public func syncMapping(offset: UInt64, length: UInt64) throws(Errno) {}

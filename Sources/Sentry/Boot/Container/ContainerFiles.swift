@@ -16,13 +16,13 @@ struct ContainerFiles {
     let facts: HostFacts
     let sysctls: Sysctls
     /// The file system of one of the Gofer's trees.
-    let tree: (_ index: UInt32, _ isShared: Bool) throws(Errno) -> FileSystem
+    let tree: (_ index: UInt32, _ isShared: Bool, _ isLowerLayer: Bool) throws(Errno) -> FileSystem
 
     /// The namespace as the container's first process sees it.
     func build() throws(SandboxError) -> MountNamespace {
         let namespace: MountNamespace
         do throws(Errno) {
-            let root = try overlaid(tree(specification.rootTree, specification.rootShared), specification.rootOverlay)
+            let root = try overlaid(specification.rootTree, shared: specification.rootShared, specification.rootOverlay)
             namespace = try MountNamespace(root: root, source: Array("rootfs".utf8))
         } catch {
             throw SandboxError(error, "mount the container's root")
@@ -46,8 +46,9 @@ struct ContainerFiles {
         return namespace
     }
 
-    /// `lower`, below a writable layer in memory if the mode says so.
-    private func overlaid(_ lower: FileSystem, _ mode: OverlayMode) throws(Errno) -> FileSystem {
+    /// A tree of the Gofer's, below a writable layer in memory if the mode says so.
+    private func overlaid(_ index: UInt32, shared: Bool, _ mode: OverlayMode) throws(Errno) -> FileSystem {
+        let lower = try tree(index, shared, mode != .none)
         switch mode {
         case .none: return lower
         case .memory: return try OverlayFileSystem(lower: lower, upper: TmpfsFileSystem(memory: memoryFile, options: layerOptions()))
@@ -66,7 +67,7 @@ struct ContainerFiles {
         let fileSystem: FileSystem
         switch mount.kind {
         case .bind:
-            fileSystem = try overlaid(tree(mount.tree, mount.shared), mount.overlay)
+            fileSystem = try overlaid(mount.tree, shared: mount.shared, mount.overlay)
         case .tmpfs, .devtmpfs, .mqueue:
             var options = try TmpfsFileSystem.Options(parsing: mount.data)
             if mount.kind != .tmpfs, mount.data.isEmpty { options.mode = mount.kind == .devtmpfs ? 0o755 : 0o1777 }

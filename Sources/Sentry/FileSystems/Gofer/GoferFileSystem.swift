@@ -13,6 +13,9 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     /// Others change the tree while it is in use.
     public let isShared: Bool
     private let treeFlags: TreeFlags
+    /// What the files hold does not change: nobody writes to the tree, or nobody may, since it is the lower layer of an overlay (overlayfs leaves
+    /// open what such changes do).
+    let isConstant: Bool
     /// How long names and attributes of a shared tree pass for true, in nanoseconds. A tree that may be changed here is asked each time, since others may use it to
     /// agree on something; of a read-only one (the host's own tree below an overlay, configuration files) what was seen a second ago will do.
     let lease: UInt64
@@ -41,13 +44,15 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
 
     /// Attaches to tree number `tree` of the Gofer behind `client`.
     /// - Throws: the Gofer's error, EIO when the connection is broken.
-    public init(client: FileClient, tree: UInt32, shared: Bool, device: UInt64 = FileSystem.makeDevice(), typeName: String = "gofer")
-        throws(Errno)
-    {
+    public init(
+        client: FileClient, tree: UInt32, shared: Bool, isLowerLayer: Bool = false, device: UInt64 = FileSystem.makeDevice(),
+        typeName: String = "gofer"
+    ) throws(Errno) {
         let reply = try client.call(AttachRequest(tree: tree))
         self.client = client
         isShared = shared
         treeFlags = reply.flags
+        isConstant = reply.flags.contains(.readOnly) && (!shared || isLowerLayer)
         lease = shared && reply.flags.contains(.readOnly) ? 1_000_000_000 : 0
         devices = Mutex([reply.node.attributes.device: device])
         super.init(typeName: typeName, device: device)

@@ -21,6 +21,8 @@ extension GoferInode: MappableObject {
         return UInt64(clamping: size)
     }
 
+    var isConstant: Bool { tree.isConstant }
+
     func backing(offset: UInt64, length: UInt64, write: Bool) throws(Errno) -> BackingRange {
         if write, tree.isReadOnly { throw .EACCES }
         return BackingRange(source: .descriptor(try descriptor(writable: write), offset: offset), length: length)
