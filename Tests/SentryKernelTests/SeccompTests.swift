@@ -152,4 +152,66 @@ import Testing
             run(filter, number(.personality), [8, 0, 0, 0, 0, 0]) == allow && run(filter, number(.personality), [1, 0, 0, 0, 0, 0]) == deny)
         #expect(filter.run(SeccompData(number: number(.read), instructionPointer: 0, arguments: [0, 0, 0, 0, 0, 0])).isConstant)
     }
+
+    private func number(_ number: SystemCallNumber) -> UInt32 { UInt32(number.rawValue) }
+
+    @Test func aRuleWithoutConditionsHoldsForTheWholeCall() throws {
+        let allow = SeccompAction.SECCOMP_RET_ALLOW, deny = SeccompAction.SECCOMP_RET_ERRNO | 1
+        let one = SeccompProfile.Condition(index: 0, comparison: .equal, value: 1)
+        // Whatever the order; and the first of two plain rules counts.
+        let filter = try SeccompProfile(
+            defaultAction: allow,
+            rules: [
+                .init(numbers: [.personality], action: deny, conditions: [one]),
+                .init(numbers: [.personality], action: SeccompAction.SECCOMP_RET_ERRNO | 38),
+                .init(numbers: [.personality], action: SeccompAction.SECCOMP_RET_ERRNO | 39),
+                // What the default does anyway is no rule.
+                .init(numbers: [.setns], action: allow),
+                .init(numbers: [.setns], action: deny, conditions: [one]),
+            ]
+        ).compile()
+        #expect(run(filter, number(.personality), [1, 0, 0, 0, 0, 0]) == SeccompAction.SECCOMP_RET_ERRNO | 38)
+        #expect(run(filter, number(.personality), [2, 0, 0, 0, 0, 0]) == SeccompAction.SECCOMP_RET_ERRNO | 38)
+        #expect(run(filter, number(.setns), [1, 0, 0, 0, 0, 0]) == deny && run(filter, number(.setns)) == allow)
+    }
+
+    @Test func callsNewerThanTheProfileDoNotExist() throws {
+        let allow = SeccompAction.SECCOMP_RET_ALLOW, missing = SeccompAction.SECCOMP_RET_ERRNO | 38
+        func profile(_ action: UInt32) throws -> SeccompFilter {
+            try SeccompProfile(
+                defaultAction: action, rules: [.init(numbers: [.read], action: allow), .init(numbers: [.clone3], action: missing)]
+            ).compile()
+        }
+        let newer = number(.clone3) + 1
+        for action in [SeccompAction.SECCOMP_RET_ERRNO | 1, SeccompAction.SECCOMP_RET_KILL_PROCESS, SeccompAction.SECCOMP_RET_TRAP] {
+            let filter = try profile(action)
+            #expect(run(filter, newer) == missing && run(filter, 0x4000_0000) == missing)
+            #expect(run(filter, number(.write)) == action && run(filter, number(.read)) == allow && run(filter, .max) == action)
+        }
+        for action in [allow, SeccompAction.SECCOMP_RET_LOG, SeccompAction.SECCOMP_RET_TRACE | 3, missing] {
+            #expect(run(try profile(action), newer) == action)
+        }
+    }
+
+    @Test func foreignCallsEndTheThread() throws {
+        let allow = SeccompAction.SECCOMP_RET_ALLOW
+        var profile = SeccompProfile(defaultAction: allow, rules: [.init(numbers: [.read], action: SeccompAction.SECCOMP_RET_ERRNO | 1)])
+        let filter = try profile.compile()
+        let i386 = SeccompData(number: 0, instructionPointer: 0, arguments: [0, 0, 0, 0, 0, 0], architecture: 0x4000_0003)
+        #expect(filter.run(i386).result == SeccompAction.SECCOMP_RET_KILL_THREAD)
+        #expect(run(filter, 0x4000_0000) == SeccompAction.SECCOMP_RET_KILL_THREAD)
+        #expect(run(filter, .max) == allow)
+        profile.servesX32 = true
+        #expect(run(try profile.compile(), 0x4000_0001) == allow)
+    }
+
+    @Test func profilesHaveTheBoundsOfLinux() throws {
+        let rule = SeccompProfile.Rule(
+            numbers: (0..<400).map { SystemCallNumber(rawValue: $0) }, action: SeccompAction.SECCOMP_RET_ALLOW,
+            conditions: (0..<6).map { .init(index: $0, comparison: .equal, value: 1) })
+        #expect(throws: Errno.EINVAL) { _ = try SeccompProfile(defaultAction: 0, rules: [rule]).compile() }
+        let impossible = SeccompProfile.Rule(
+            numbers: [.read], action: SeccompAction.SECCOMP_RET_ALLOW, conditions: [.init(index: 6, comparison: .equal, value: 1)])
+        #expect(throws: Errno.EINVAL) { _ = try SeccompProfile(defaultAction: 0, rules: [impossible]).compile() }
+    }
 }

@@ -289,7 +289,7 @@ enum HookSpecFixture {
         let seccomp = try SeccompSpec(reading: FieldReader(JSON(document: Array(text.utf8))))
         let program = try #require(try translate { $0.linux.seccomp = seccomp }.container.process.seccomp)
         #expect(program.defaultAction == SeccompAction(.errno, value: 38))
-        #expect(program.rules.map(\.calls) == [[0], [56]])
+        #expect(program.rules.map(\.calls) == [[0], [56], [1]])
         #expect(program.rules[1].arguments == [SeccompArgument(index: 0, comparison: .maskedEqual, value: 2_114_060_288)])
     }
 

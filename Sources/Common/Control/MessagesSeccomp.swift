@@ -94,11 +94,14 @@ public struct SeccompRule: WireStructure, Equatable {
 /// `linux.seccomp` of the OCI configuration, decoded; the Sentry compiles it for its own interpreter.
 public struct SeccompProgram: WireStructure, Equatable {
     public var defaultAction = SeccompAction()
-    /// AUDIT_ARCH_* values; empty means the native one only.
+    /// AUDIT_ARCH_* values and `x32`; empty means the native one only.
     public var architectures: [UInt32] = []
     /// SECCOMP_FILTER_FLAG_* bits.
     public var flags: UInt32 = 0
     public var rules: [SeccompRule] = []
+
+    /// Among `architectures`: calls with the x32 bit are calls of the profile. (What libseccomp calls SCMP_ARCH_X32.)
+    public static let x32: UInt32 = 0x4000_003e
 
     public init() {}
 

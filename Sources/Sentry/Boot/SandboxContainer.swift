@@ -97,8 +97,10 @@ final class SandboxContainer: Sendable {
         let cpus = Int(specification.resources.cpuCount)
         configuration.processorCount = cpus == 0 ? sandbox.processorCount : min(cpus, sandbox.processorCount)
         if let seccomp = specification.process.seccomp {
-            do { configuration.seccomp = [try SeccompFilter(SeccompCompiler.compile(seccomp))] } catch {
-                throw SandboxError(error, "linux.seccomp cannot be compiled")
+            do { configuration.seccomp = [try SeccompProfile(seccomp).compile()] } catch {
+                throw SandboxError(
+                    error, "linux.seccomp cannot be compiled",
+                    hint: "the filter has more than \(ClassicBPF.BPF_MAXINSNS) instructions: use fewer rules")
             }
         }
         return configuration

@@ -33,16 +33,25 @@ public struct SeccompProfile: Sendable {
     }
     public var defaultAction: UInt32
     public var rules: [Rule]
+    /// Whether calls with the x32 bit are for the default action; otherwise they are of a foreign architecture.
+    public var servesX32 = false
+    private static let x32Bit: UInt32 = 0x4000_0000
     public init(defaultAction: UInt32, rules: [Rule]) {
         self.defaultAction = defaultAction
         self.rules = rules
     }
 
-    /// The program. Rules of one call are tried in order, those without conditions last (as libseccomp: a plain rule covers what the others leave).
-    /// Several conditions on the same argument are alternatives, as container engines mean them. EINVAL for an impossible index.
+    /// The program, which decides as libseccomp's does under runc. A rule that does what the default does says nothing. The first rule of a call
+    /// without conditions holds for the whole call, whatever conditions other rules have; without one, the rules are tried in order. Several
+    /// conditions on one argument are alternatives, as container engines mean them. Calls newer than every call of the profile do not exist
+    /// (ENOSYS) unless the default lets them pass, so that C libraries fall back to what the profile knows. Calls of another architecture end the
+    /// thread. EINVAL for an impossible index, and for a program that Linux would not take.
     public func compile() throws(Errno) -> SeccompFilter {
         var byNumber: [UInt64: [(conditions: [Condition], action: UInt32)]] = [:]
+        var newest: UInt64 = 0
         for rule in rules {
+            for number in rule.numbers { newest = max(newest, number.rawValue) }
+            if rule.action == defaultAction { continue }
             for condition in rule.conditions where !(0...5).contains(condition.index) { throw .EINVAL }
             let indices = rule.conditions.map { $0.index }
             let isRepeated = Set(indices).count != indices.count
@@ -55,17 +64,48 @@ public struct SeccompProfile: Sendable {
             }
         }
         typealias B = ClassicBPF
-        var program = [BPFInstruction(B.BPF_LD | B.BPF_W | B.BPF_ABS, 0)]
+        func jump(_ kind: UInt16, _ k: UInt32, _ isTrue: UInt8, _ isFalse: UInt8) -> BPFInstruction {
+            BPFInstruction(B.BPF_JMP | kind | B.BPF_K, k, jumpTrue: isTrue, jumpFalse: isFalse)
+        }
+        func result(_ action: UInt32) -> BPFInstruction { BPFInstruction(B.BPF_RET | B.BPF_K, action) }
+        var program = [
+            BPFInstruction(B.BPF_LD | B.BPF_W | B.BPF_ABS, 4), jump(B.BPF_JEQ, SeccompAction.AUDIT_ARCH_X86_64, 1, 0),
+            result(SeccompAction.SECCOMP_RET_KILL_THREAD), BPFInstruction(B.BPF_LD | B.BPF_W | B.BPF_ABS, 0),
+        ]
+        if hidesNewerCalls, newest > 0 {
+            // -1, which a tracer leaves for a call that shall not be made, is no call.
+            program += [
+                jump(B.BPF_JEQ, .max, 2, 0), jump(B.BPF_JGT, UInt32(truncatingIfNeeded: newest), 0, 1),
+                result(SeccompAction.SECCOMP_RET_ERRNO | UInt32(Errno.ENOSYS.rawValue)),
+            ]
+        } else if !servesX32 {
+            program += [
+                jump(B.BPF_JGE, Self.x32Bit, 0, 2), jump(B.BPF_JEQ, .max, 1, 0), result(SeccompAction.SECCOMP_RET_KILL_THREAD),
+            ]
+        }
         for (number, rules) in byNumber.sorted(by: { $0.key < $1.key }) {
             var block: [BPFInstruction] = []
-            for rule in rules where !rule.conditions.isEmpty { block += try Self.block(rule.conditions, rule.action) }
-            block.append(BPFInstruction(B.BPF_RET | B.BPF_K, rules.first { $0.conditions.isEmpty }?.action ?? defaultAction))
-            program.append(BPFInstruction(B.BPF_JMP | B.BPF_JEQ | B.BPF_K, UInt32(truncatingIfNeeded: number), jumpTrue: 1, jumpFalse: 0))
-            program.append(BPFInstruction(B.BPF_JMP | B.BPF_JA, UInt32(block.count)))
+            let whole = rules.first { $0.conditions.isEmpty }?.action
+            if whole == nil { for rule in rules { block += try Self.block(rule.conditions, rule.action) } }
+            block.append(result(whole ?? defaultAction))
+            if block.count == 1 {
+                program.append(jump(B.BPF_JEQ, UInt32(truncatingIfNeeded: number), 0, 1))
+            } else {
+                program.append(jump(B.BPF_JEQ, UInt32(truncatingIfNeeded: number), 1, 0))
+                program.append(BPFInstruction(B.BPF_JMP | B.BPF_JA, UInt32(block.count)))
+            }
             program += block
         }
-        program.append(BPFInstruction(B.BPF_RET | B.BPF_K, defaultAction))
-        return try SeccompFilter(program, limit: 32000)
+        program.append(result(defaultAction))
+        return try SeccompFilter(program)
+    }
+
+    /// Whether the default forbids, with another error than ENOSYS.
+    private var hidesNewerCalls: Bool {
+        switch defaultAction & SeccompAction.SECCOMP_RET_ACTION_FULL {
+        case SeccompAction.SECCOMP_RET_ALLOW, SeccompAction.SECCOMP_RET_LOG, SeccompAction.SECCOMP_RET_TRACE: false
+        default: defaultAction != SeccompAction.SECCOMP_RET_ERRNO | UInt32(Errno.ENOSYS.rawValue)
+        }
     }
 
     /// Instructions that return `action` when all conditions hold and run on otherwise.

@@ -182,8 +182,9 @@ struct Translation {
         let numbers = SystemCallNames.numbers
         var program = SeccompProgram()
         program.defaultAction = action(spec.defaultAction, spec.defaultErrno)
-        // The Sentry serves one architecture; calls of others never reach a filter.
+        // The Sentry serves one architecture; of the others, only calls with the x32 bit reach a filter.
         program.architectures = [0xC000_003E]
+        if spec.architectures.contains("SCMP_ARCH_X32") { program.architectures.append(SeccompProgram.x32) }
         for flag in spec.flags {
             switch flag {
             case "SECCOMP_FILTER_FLAG_LOG": program.flags |= 2
@@ -193,8 +194,6 @@ struct Translation {
             }
         }
         for rule in spec.rules {
-            // What the default does anyway needs no rule.
-            if rule.action == spec.defaultAction, rule.errno == spec.defaultErrno { continue }
             var entry = SeccompRule(calls: [], action: action(rule.action, rule.errno))
             entry.calls = rule.names.compactMap { numbers[$0] }
             entry.arguments = rule.arguments.map { argument in
