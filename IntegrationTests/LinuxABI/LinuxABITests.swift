@@ -13,7 +13,7 @@ extension IntegrationTests {
                 let spec = ContainerSpec(program: ["/programs/" + program])
                 let native = try native(spec)
                 try #require(!native.timedOut && native.status == 0, native.report)
-                expectSame(native, try sandboxed(spec))
+                expectSame("LinuxABI/" + program, native, try sandboxed(spec))
             }
         }
 
@@ -22,7 +22,7 @@ extension IntegrationTests {
                 let spec = ContainerSpec(program: ["/programs/clib.musl"])
                 let native = try native(spec)
                 try #require(native.status == 11, native.report)
-                expectSame(native, try sandboxed(spec))
+                expectSame("LinuxABI/clib.musl", native, try sandboxed(spec))
             }
         }
     }

@@ -110,7 +110,7 @@ extension IntegrationTests {
             try expecting("Programs/" + program.name) {
                 let native = try outcome(of: program) { try runNatively($0, $1) }
                 try #require(!native.timedOut && native.status == program.status, native.report)
-                expectSame(native, try outcome(of: program) { try sandboxed($0, timeout: $1) })
+                expectSame("Programs/" + program.name, native, try outcome(of: program) { try sandboxed($0, timeout: $1) })
             }
         }
 

@@ -172,7 +172,17 @@ int main(int count, char **arguments) {
     line("/proc/none", 0, 0);
     SHOW(open("/proc/self/mem", O_RDONLY) >= 0);
     SHOW(open("/proc/meminfo", O_WRONLY | O_APPEND) >= 0);
-    SHOW(mkdir("/proc/self/x", 0755) == 0);
+    SHOW(write(open("/proc/meminfo", O_WRONLY), "x", 1));
+    SHOW(open("/proc/sys/kernel/ostype", O_WRONLY));
+    SHOW(access("/proc/sys/kernel/ostype", W_OK));
+    SHOW(mkdir("/proc/x", 0755));
+    SHOW(mkdir("/proc/self/x", 0755));
+    SHOW(mkdir("/proc/self/status", 0755));
+    SHOW(mkdir("/proc/sys/kernel/x", 0755));
+    SHOW(mkdir("/proc/self/fd/999", 0755));
+    SHOW(open("/proc/self/x", O_CREAT | O_RDWR, 0644));
+    SHOW(symlink("there", "/proc/x"));
+    SHOW(rename("/proc/self/status", "/proc/self/x"));
     SHOW(unlink("/proc/self/status"));
     return 0;
 }

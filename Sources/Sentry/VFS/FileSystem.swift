@@ -28,6 +28,9 @@ open class FileSystem: @unchecked Sendable {  // Subclasses keep their state beh
     /// Whether the whole file system is read-only, whatever its mounts say.
     open var isReadOnly: Bool { false }
 
+    /// Whether a look-up of a name that is not there fails even for who would make it: ENOENT, whatever else forbids the making (proc).
+    open var refusesNewNames: Bool { false }
+
     // MARK: What the VFS keeps of it
 
     /// Taken, before any directory lock, by renames from one directory to another.

@@ -71,7 +71,7 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     open func revalidate(_ name: [UInt8], _ child: Inode?, _ context: any FileContext) -> Bool { false }
 
     /// Makes a regular file (mode: permission bits, umask applied, owner from the context), and fails with EEXIST.
-    open func create(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode { throw .EPERM }
+    open func create(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode { throw .EACCES }
     open func makeDirectory(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode { throw .EPERM }
     /// mknod(2) of a FIFO, socket or device node.
     open func makeNode(_ name: [UInt8], type: FileType, mode: UInt32, device: UInt64, _ context: any FileContext) throws(Errno) -> Inode {

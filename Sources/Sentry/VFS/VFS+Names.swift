@@ -15,6 +15,7 @@ extension VFS {
         let dentry = try directory.directoryLock.withLock { _ throws(Errno) in
             let found = try PathResolver.lookUpLocked(last.name, in: parent.dentry, directory, context)
             if found.inode != nil { throw .EEXIST }
+            if directory.fileSystem.refusesNewNames { throw .ENOENT }
             if last.hasTrailingSlash, !isDirectory { throw .ENOENT }
             try checkCreation(in: parent, directory, context)
             let inode = try changingNames(directory) { () throws(Errno) in try make(directory, last.name) }
@@ -76,6 +77,7 @@ extension VFS {
         try directory.directoryLock.withLock { _ throws(Errno) in
             let found = try PathResolver.lookUpLocked(last.name, in: parent.dentry, directory, context)
             if found.inode != nil { throw .EEXIST }
+            if directory.fileSystem.refusesNewNames { throw .ENOENT }
             if last.hasTrailingSlash { throw .ENOENT }
             guard
                 source.mount === parent.mount
@@ -234,7 +236,7 @@ extension VFS {
             let replaced = try PathResolver.lookUpLocked(newName, in: target.dentry, newDirectory, context)
             let victim = replaced.inode
             if noReplace, victim != nil { throw .EEXIST }
-            if exchange, victim == nil { throw .ENOENT }
+            if victim == nil, exchange || newDirectory.fileSystem.refusesNewNames { throw .ENOENT }
             let isDirectory = child.type == .directory
             if !isDirectory, needsDirectory.old || !exchange && needsDirectory.new { throw .ENOTDIR }
             if exchange, needsDirectory.new, victim?.type != .directory { throw .ENOTDIR }

@@ -111,6 +111,7 @@ public enum VFS {
         return try directory.directoryLock.withLock { _ throws(Errno) in
             let found = try PathResolver.lookUpLocked(name, in: parent.dentry, directory, context)
             if found.inode != nil { return (found, false) }
+            if directory.fileSystem.refusesNewNames { throw .ENOENT }
             try checkCreation(in: parent, directory, context)
             let inode: Inode
             do throws(Errno) {

@@ -66,8 +66,8 @@ enum NetworkFiles {
 
     static func fill(_ directory: StaticDirectory, _ proc: ProcFileSystem) {
         let table = proc.unixSockets
-        directory.add("unix", SyntheticFile(proc, content: { _ throws(Errno) in table() }))
-        for (name, text) in tables { directory.add(name, SyntheticFile(proc, text: text)) }
+        directory.add("unix", SyntheticFile(proc, unwritable: .EIO, content: { _ throws(Errno) in table() }))
+        for (name, text) in tables { directory.add(name, SyntheticFile(proc, unwritable: .EIO, text: text)) }
         directory.directory("stat")
     }
 }

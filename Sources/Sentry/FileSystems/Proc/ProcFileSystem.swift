@@ -27,6 +27,8 @@ public final class ProcFileSystem: SyntheticFileSystem, @unchecked Sendable {  /
         sysctls.fill(root.add("sys", StaticDirectory(self)), self)
     }
 
+    public override var refusesNewNames: Bool { true }
+
     /// The process or thread called `identifier`: a thread's number is found here too, though not listed.
     func find(_ identifier: Int32) -> ProcTask? {
         let namespace = container.namespace

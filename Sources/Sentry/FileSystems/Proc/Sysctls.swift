@@ -255,7 +255,7 @@ public final class Sysctls: Sendable {
             parent.add(
                 last,
                 SyntheticFile(
-                    proc, permissions: setting.isWritable ? 0o644 : 0o444, store: store,
+                    proc, permissions: setting.isWritable ? 0o644 : 0o444, access: .strict, store: store,
                     content: { [weak self] _ throws(Errno) in
                         guard let self, let setting = self.settings.withLock({ $0[name] }) else { throw .EIO }
                         return Array((setting.read() + "\n").utf8)

@@ -26,13 +26,13 @@ struct SystemFiles {
         file(root, "softirqs") { proc in
             Array(("                    " + (0..<proc.container.processorCount).map { "CPU\($0)       " }.joined() + "\n").utf8)
         }
-        for (name, text) in Self.fixed { root.add(name, SyntheticFile(proc, text: text)) }
+        for (name, text) in Self.fixed { root.add(name, SyntheticFile(proc, unwritable: .EIO, text: text)) }
         for (name, target) in [("mounts", "self/mounts"), ("net", "self/net")] { root.add(name, SyntheticLink(proc, to: target)) }
         let proc = proc
         root.add(
             "kmsg",
             SyntheticFile(
-                proc, permissions: 0o400,
+                proc, permissions: 0o400, unwritable: .EIO,
                 content: { [weak proc] context throws(Errno) in
                     guard let proc, context.credentials.has(.CAP_SYSLOG) || context.credentials.has(.CAP_SYS_ADMIN) else { throw .EPERM }
                     return proc.kernel.log.text(sinceClear: false)
@@ -41,20 +41,23 @@ struct SystemFiles {
         root.directory("driver")
         root.directory("bus")
         root.directory("irq")
-        root.directory("tty").add("drivers", SyntheticFile(proc, text: Self.terminalDrivers))
+        root.directory("tty").add("drivers", SyntheticFile(proc, unwritable: .EIO, text: Self.terminalDrivers))
         root.directory("sysvipc").add(
             "shm",
             SyntheticFile(
-                proc,
+                proc, unwritable: .EIO,
                 text:
                     "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n"
             ))
         root.directory("sysvipc").add(
-            "sem", SyntheticFile(proc, text: "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"))
+            "sem",
+            SyntheticFile(
+                proc, unwritable: .EIO,
+                text: "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"))
         root.directory("sysvipc").add(
             "msg",
             SyntheticFile(
-                proc,
+                proc, unwritable: .EIO,
                 text:
                     "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
             ))
@@ -69,7 +72,7 @@ struct SystemFiles {
         root.add(
             name,
             SyntheticFile(
-                proc,
+                proc, unwritable: .EIO,
                 content: { [weak proc] _ throws(Errno) in
                     guard let proc else { throw .EIO }
                     return content(proc)

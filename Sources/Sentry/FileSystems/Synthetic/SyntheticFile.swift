@@ -16,11 +16,25 @@ public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
     private let store: Store?
     private let gate: Gate?
     private let ownerSource: (@Sendable () -> (user: UInt32, group: UInt32))?
+    private let access: AccessRule
+    private let unwritable: Errno
 
+    /// How the mode bits bind.
+    public enum AccessRule: Sendable {
+        /// As those of any file.
+        case usual
+        /// No capability overrides them (sysctl files).
+        case strict
+    }
+
+    /// `unwritable`: what write(2) says when there is no `store`.
     public init(
         _ fileSystem: SyntheticFileSystem, permissions: UInt32 = 0o444, number: UInt64? = nil,
-        owner: (@Sendable () -> (user: UInt32, group: UInt32))? = nil, gate: Gate? = nil, store: Store? = nil, content: Content?
+        owner: (@Sendable () -> (user: UInt32, group: UInt32))? = nil, gate: Gate? = nil, access: AccessRule = .usual,
+        unwritable: Errno = .EINVAL, store: Store? = nil, content: Content?
     ) {
+        self.access = access
+        self.unwritable = unwritable
         self.content = content
         self.store = store
         self.gate = gate
@@ -29,16 +43,31 @@ public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
     }
 
     /// A file with text that never changes.
-    public convenience init(_ fileSystem: SyntheticFileSystem, permissions: UInt32 = 0o444, text: String) {
+    public convenience init(_ fileSystem: SyntheticFileSystem, permissions: UInt32 = 0o444, unwritable: Errno = .EINVAL, text: String) {
         let bytes = Array(text.utf8)
-        self.init(fileSystem, permissions: permissions, content: { _ throws(Errno) in bytes })
+        self.init(fileSystem, permissions: permissions, unwritable: unwritable, content: { _ throws(Errno) in bytes })
     }
 
     public override func owner() -> (user: UInt32, group: UInt32) { ownerSource?() ?? super.owner() }
 
     public override func open(_ path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) -> FileDescription {
         try gate?(context)
-        return SyntheticOpenFile(path: path, flags: flags, content: content, store: store)
+        return SyntheticOpenFile(path: path, flags: flags, content: content, store: store, unwritable: unwritable)
+    }
+
+    public override func checkAccess(_ access: Access, _ context: any FileContext) throws(Errno) {
+        switch self.access {
+        case .usual: try super.checkAccess(access, context)
+        case .strict:
+            let attributes = try attributes(context)
+            var bits = attributes.permissions
+            if context.credentials.user.effective == attributes.user {
+                bits >>= 6
+            } else if context.credentials.isMember(ofGroup: attributes.group) {
+                bits >>= 3
+            }
+            if bits & access.rawValue != access.rawValue { throw .EACCES }
+        }
     }
 }
 
@@ -47,11 +76,13 @@ public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
 class SyntheticOpenFile: FileDescription, @unchecked Sendable {
     private let content: SyntheticFile.Content?
     private let store: SyntheticFile.Store?
+    private let unwritable: Errno
     private let snapshot = Mutex<[UInt8]?>(nil)
     /// The longest write, in bytes; Linux's sysctl and attribute files take a page.
     private static let maximumWrite = 4096
 
-    init(path: Path, flags: OpenFlags, content: SyntheticFile.Content?, store: SyntheticFile.Store?) {
+    init(path: Path, flags: OpenFlags, content: SyntheticFile.Content?, store: SyntheticFile.Store?, unwritable: Errno = .EINVAL) {
+        self.unwritable = unwritable
         self.content = content
         self.store = store
         super.init(path: path, flags: flags)
@@ -80,7 +111,7 @@ class SyntheticOpenFile: FileDescription, @unchecked Sendable {
     override func write(
         at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext
     ) throws(Errno) -> Int {
-        guard let store = store else { throw .EINVAL }
+        guard let store = store else { throw unwritable }
         let count = buffer.remaining
         guard count <= Self.maximumWrite else { throw .EINVAL }
         let bytes = try buffer.copyIn(limit: Self.maximumWrite)
