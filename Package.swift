@@ -98,7 +98,7 @@ let package = Package(
         // Confines itself like the Sentry or the Gofer, then tries what must not work.
         .executableTarget(name: "ConfinementProbe", dependencies: ["Confinement", "Host", "Diagnostics", "LinuxABI"],
             path: "Tests/ConfinementProbe", swiftSettings: settings),
-        unitTests("GoferFileServerTests", ["GoferFileServer", "FileProtocol", "Wire", "Host", "LinuxABI"]),
+        unitTests("GoferFileServerTests", ["GoferFileServer", "Control", "FileProtocol", "Wire", "Host", "LinuxABI"]),
         unitTests("SentryPlatformTests", ["SentryPlatform", "Host", "LinuxABI"]),
         unitTests("SentryMemoryTests", ["SentryMemory", "SentryPlatform", "Host", "LinuxABI"]),
         unitTests("SentryVFSTests", ["SentryVFS", "SentryMemory", "Host", "LinuxABI"]),

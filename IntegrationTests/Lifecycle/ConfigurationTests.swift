@@ -64,6 +64,48 @@ extension IntegrationTests {
             #expect(MachineState.readText(folder + "/new") == "changed\n")
         }
 
+        /// Mount points that the root does not have are made in it, on the host, even if the container may not write there.
+        @Test(arguments: [true, false])
+        func makesMountPoints(isReadOnly: Bool) throws {
+            let folder = try Workspace.makeFolder("bind")
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            _ = FileManager.default.createFile(atPath: folder + "/file", contents: Data("from the host\n".utf8))
+            try Workspace.withWritableRoot { root in
+                try FileManager.default.createSymbolicLink(atPath: root + "/link", withDestinationPath: "/../behind/../made/by/link")
+                let outcome = try output(
+                    """
+                    cat /new/folder/file /new/file /made/by/link/file; stat -c '%F %a' /memory/inner /new; pwd
+                    echo x >/memory/x && cat /memory/x; echo x 2>/dev/null >/made/x || echo read-only
+                    """
+                ) {
+                    $0.root = root
+                    $0.readOnlyRoot = isReadOnly
+                    $0.directory = "/a/place/to work"
+                    $0.binds = [
+                        (folder, "/new/folder", ["rbind", "ro"]), (folder + "/file", "/new/file", ["bind"]), (folder, "/link", ["bind"]),
+                    ]
+                    $0.edit = {
+                        $0["mounts"].append(["destination": "/memory", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]])
+                        $0["mounts"].append([
+                            "destination": "/memory/inner", "type": "tmpfs", "source": "tmpfs", "options": ["mode=700"],
+                        ])
+                    }
+                }
+                #expect(
+                    outcome.output
+                        == "from the host\nfrom the host\nfrom the host\ndirectory 700\ndirectory 755\n/a/place/to work\nx\n"
+                        + (isReadOnly ? "read-only\n" : ""), outcome.report)
+                for (path, kind) in [
+                    ("/new/folder", true), ("/new/file", false), ("/memory", true), ("/made/by/link", true), ("/a/place/to work", true),
+                ] {
+                    let type = try FileManager.default.attributesOfItem(atPath: root + path)[.type] as? FileAttributeType
+                    #expect(type == (kind ? .typeDirectory : .typeRegular), "\(path)")
+                }
+                #expect(try FileManager.default.contentsOfDirectory(atPath: root + "/memory").isEmpty)
+                #expect(MachineState.readText(root + "/new/file") == "")
+            }
+        }
+
         @Test func writableRoot() throws {
             try Workspace.withWritableRoot { root in
                 let outcome = try output(

@@ -1,5 +1,25 @@
 public import Wire
 
+/// A place in a tree that something will be mounted on.
+public struct MountPointSpecification: WireStructure, Equatable {
+    /// Absolute, in the tree; symbolic links on the way lead nowhere outside.
+    public var path: [UInt8] = []
+    /// An empty file is made, else a directory.
+    public var isFile = false
+
+    public init() {}
+    public init(path: [UInt8], isFile: Bool = false) {
+        self.path = path
+        self.isFile = isFile
+    }
+
+    public static var summary: String { "A place in a tree that must exist for something to be mounted on it." }
+    public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
+        try v.bytes("path", &path, maximum: MessageLimits.path, "absolute, in the tree")
+        try v.boolean("isFile", &isFile, "an empty file is made, else a directory")
+    }
+}
+
 /// One tree that a Gofer serves. Its index in the list is its name in the file protocol and in `MountSpecification.tree`.
 public struct TreeSpecification: WireStructure, Equatable {
     /// Absolute path on the host, resolved by the Supervisor. The Gofer binds it into its own mount namespace before it confines itself.
@@ -16,6 +36,8 @@ public struct TreeSpecification: WireStructure, Equatable {
     public var allowDevices = false
     /// Host sockets and FIFOs may be connected and opened.
     public var allowSockets = false
+    /// Made before the tree becomes read-only, in this order; places below an earlier one belong to what is mounted there, and are left out.
+    public var mountPoints: [MountPointSpecification] = []
 
     public init() {}
 
@@ -28,6 +50,7 @@ public struct TreeSpecification: WireStructure, Equatable {
         try v.integer("mountFlags", &mountFlags, "MS_*")
         try v.boolean("allowDevices", &allowDevices)
         try v.boolean("allowSockets", &allowSockets, "host sockets and FIFOs")
+        try v.structures("mountPoints", &mountPoints, maximum: MessageLimits.entries + 1, "made before the tree becomes read-only")
     }
 }
 

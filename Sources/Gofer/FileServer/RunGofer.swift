@@ -160,7 +160,8 @@ extension ServedTree {
         var flags: TreeFlags = []
         if specification.readOnly { flags.insert(.readOnly) }
         if specification.allowDevices { flags.insert(.devices) }
-        let tree = try open(path: specification.source, recursive: specification.recursive, flags: flags)
+        let tree = try open(
+            path: specification.source, recursive: specification.recursive, flags: flags, mountPoints: specification.mountPoints)
         let shown = String(decoding: specification.source, as: UTF8.self)
         Log.debug("tree", [("source", shown), ("flags", "\(flags.rawValue)")])
         return tree

@@ -1,3 +1,4 @@
+public import Control
 public import Diagnostics
 public import FileProtocol
 public import Host
@@ -24,13 +25,18 @@ extension ServedTree {
     /// Opens `path` of the host as a tree: a detached copy of its mounts that nobody else can see or change, nodev unless `flags` grants
     /// devices, never noexec (a guest could not map programs from it), read-only and without access times if the tree is. To be called
     /// before the process confines itself: it needs CAP_SYS_ADMIN, and /proc where the tree is a single file.
+    /// What is missing of `mountPoints` is made first, on the host, as runtimes do.
     /// - Throws: a SandboxError that names the path.
-    public static func open(path: [UInt8], recursive: Bool, flags: TreeFlags) throws(SandboxError) -> ServedTree {
+    public static func open(path: [UInt8], recursive: Bool, flags: TreeFlags, mountPoints: [MountPointSpecification] = [])
+        throws(SandboxError) -> ServedTree
+    {
         let shown = String(decoding: path, as: UTF8.self)
         let mount: OwnedDescriptor
         do { mount = try HostCall.cloneTree(path, recursive: recursive) } catch {
             throw SandboxError(error, "cannot open the tree '\(shown)'")
         }
+        var maker = MountPointMaker(root: mount.rawValue)
+        for point in mountPoints { try maker.make(point) }
         var set = MountAttribute.MOUNT_ATTR_NOSUID
         var clear = MountAttribute.MOUNT_ATTR_NOEXEC
         if !flags.contains(.devices) { set |= MountAttribute.MOUNT_ATTR_NODEV }

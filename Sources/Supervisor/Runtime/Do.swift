@@ -51,6 +51,8 @@ extension ContainerRuntime {
         if !plan.translation.gofer.trees.isEmpty {
             plan.translation.gofer.trees[0].readOnly = !request.isWritable
             plan.translation.gofer.trees[0].recursive = true
+            // What is missing is made in the layer above.
+            if !request.isWritable { plan.translation.gofer.trees[0].mountPoints = [] }
         }
         if spec.process.terminal { plan.terminal = .own }
         plan.endsWithCreator = true

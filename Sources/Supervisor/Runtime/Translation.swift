@@ -24,6 +24,8 @@ struct Translation {
             container.sysctls.append(NamedValue(name: Array(name.utf8), value: Array(value.utf8)))
         }
         for mount in spec.mounts { try add(mount, bundle: bundle) }
+        // The working directory is made too, unless it lies in a mount.
+        gofer.trees[0].mountPoints.append(MountPointSpecification(path: Array(spec.process.workingDirectory.utf8)))
         container.maskedPaths = spec.linux.maskedPaths.map { Array($0.utf8) }
         container.readOnlyPaths = spec.linux.readonlyPaths.map { Array($0.utf8) }
         for device in spec.linux.devices { add(device) }
@@ -87,6 +89,7 @@ struct Translation {
                     hint: "bind, tmpfs, proc, sysfs, devtmpfs, devpts, mqueue and cgroup are; mount others on the host and bind them")
             }
         }
+        gofer.trees[0].mountPoints.append(MountPointSpecification(path: entry.destination, isFile: entry.isFile))
         container.mounts.append(entry)
     }
 
