@@ -5,6 +5,7 @@ extension IntegrationTests {
     @Suite struct LinuxABI {
         static let programs = [
             "files", "processes", "signals", "threads", "memory", "pipes", "sockets", "timers", "credentials", "jobs", "limits", "proc",
+            "rseq",
         ]
 
         @Test(arguments: programs)

@@ -38,6 +38,8 @@ public enum AuxiliaryKey {
     public static let AT_SECURE: UInt64 = 23
     public static let AT_RANDOM: UInt64 = 25
     public static let AT_HWCAP2: UInt64 = 26
+    public static let AT_RSEQ_FEATURE_SIZE: UInt64 = 27
+    public static let AT_RSEQ_ALIGN: UInt64 = 28
     public static let AT_EXECFN: UInt64 = 31
     public static let AT_SYSINFO_EHDR: UInt64 = 33
     public static let AT_MINSIGSTKSZ: UInt64 = 51

@@ -16,7 +16,7 @@ public final class TaskWaiter: Waiter, @unchecked Sendable {  // Immutable.
 
 extension KernelTask {
     /// Whether something more important than the system call waits: a deliverable signal, a stop, the end. Own thread.
-    public var isInterrupted: Bool { interrupts.load(ordering: .sequentiallyConsistent) & ~Interrupt.pause != 0 }
+    public var isInterrupted: Bool { interrupts.load(ordering: .sequentiallyConsistent) & ~Interrupt.quiet != 0 }
 
     /// Wakes the task out of `block`. Any thread. A wake-up that finds it not blocked is remembered for its next `block`.
     public func unblock() { parker.unpark() }
@@ -32,6 +32,9 @@ extension KernelTask {
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if isInterrupted { throw .ERESTARTSYS }
         context.suspend()
+        if processor.load(ordering: .relaxed) >= 0, let processors = memory?.processors, processors.hasWaiters {
+            processors.reconsider(self)
+        }
         voluntarySwitches.wrappingAdd(1, ordering: .relaxed)
         let wasWoken = parker.park(deadline: deadline)
         if threadGroup.timers.isDormant.load(ordering: .relaxed) {

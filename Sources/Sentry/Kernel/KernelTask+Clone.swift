@@ -142,6 +142,11 @@ extension KernelTask {
         inheritScheduling(child)
         // vfork'd children and threads share the memory but not the alternate stack, except that vfork keeps it.
         if !flags.contains(.CLONE_VM) || flags.contains(.CLONE_VFORK) { child.alternateStack = alternateStack }
+        // A thread registers its own area; a copied address space has a copy of the parent's.
+        if !flags.contains(.CLONE_VM) {
+            child.sequences = sequences
+            child.areSequencesDisturbed = true
+        }
         if flags.contains(.CLONE_CHILD_CLEARTID) { child.clearThreadID = arguments.childThreadID }
         if flags.contains(.CLONE_CHILD_SETTID) { child.setThreadID = arguments.childThreadID }
 

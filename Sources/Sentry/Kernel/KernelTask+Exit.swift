@@ -40,6 +40,7 @@ extension KernelTask {
     /// Gives up the address space (exit and execve): robust futexes, the thread id word, vfork's parent.
     func releaseMemory() {
         guard let memory else { return }
+        dropSequenceArea()
         exitRobustList(memory.space)
         releasePriorityFutexes(memory.space)
         if clearThreadID != 0 {

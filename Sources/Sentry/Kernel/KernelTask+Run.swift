@@ -29,7 +29,9 @@ extension KernelTask {
             if interrupts.load(ordering: .sequentiallyConsistent) != 0 || pendingRestart != nil || savedMask != nil {
                 if !handleInterrupts() { return }
             }
-            guard let space = memory?.space else { return }
+            guard let memory else { return }
+            let space = memory.space
+            if sequences.address != 0, !prepareSequences(memory) { continue }
             // From here on whoever sets a bit interrupts the context. A bit set before is seen in the old value.
             if interrupts.bitwiseOr(Interrupt.inGuest, ordering: .sequentiallyConsistent).oldValue != 0 {
                 interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
@@ -50,8 +52,12 @@ extension KernelTask {
             guestTime.wrappingAdd(HostClock.monotonic &- before, ordering: .relaxed)
             switch event {
             case .systemCall: serveSystemCall()
-            case .fault(let fault): serveFault(fault, space)
-            case .interrupted: involuntarySwitches.wrappingAdd(1, ordering: .relaxed)
+            case .fault(let fault):
+                areSequencesDisturbed = true
+                serveFault(fault, space)
+            case .interrupted:
+                areSequencesDisturbed = true
+                involuntarySwitches.wrappingAdd(1, ordering: .relaxed)
             }
             if isExiting { return }
         }
@@ -164,6 +170,11 @@ extension KernelTask {
             }
             if bits & Interrupt.pause != 0 {
                 waitWhilePaused()
+                continue
+            }
+            if bits & Interrupt.processor != 0 {
+                interrupts.bitwiseAnd(~Interrupt.processor, ordering: .sequentiallyConsistent)
+                memory?.processors.reconsider(self)
                 continue
             }
             if bits & Interrupt.notice != 0 {

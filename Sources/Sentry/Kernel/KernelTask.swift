@@ -38,6 +38,12 @@ enum Interrupt {
     static let pause: UInt32 = 8
     /// The parent is to be told of a stop or continuation.
     static let notice: UInt32 = 16
+    /// The virtual processor was taken away, or somebody waits for it.
+    static let processor: UInt32 = 32
+    /// A trap stop of ptrace(2) is due.
+    static let trap: UInt32 = 64
+    /// What does not end a wait.
+    static let quiet = pause | processor
     /// The task runs guest code: whoever sets another bit must interrupt its context.
     static let inGuest: UInt32 = 1 << 31
 }
@@ -93,6 +99,12 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let involuntarySwitches = Atomic<UInt64>(0)
     /// nice(2): -20 to 19.
     let niceValue = Atomic<Int32>(0)
+    /// The virtual processor of a task that uses restartable sequences, -1 for none now. Written with the lock of `VirtualProcessors` held.
+    let processor = Atomic<Int32>(-1)
+    /// A waiting task was given its processor and has not entered guest code since.
+    let isSeatFresh = Atomic<Bool>(false)
+    /// The processor that the guest was last told, -1 for none. Written by the own thread.
+    let shownProcessor = Atomic<Int32>(-1)
 
     /// Whether `seccomp` holds anything.
     let hasSeccomp: Atomic<Bool>
@@ -152,6 +164,10 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     public var personality: UInt32 = 0
     /// Signals blocked futex PI owners etc. hold; see FutexTable.
     let heldPriorityFutexes = Mutex<[FutexKey]>([])
+    /// rseq(2)
+    var sequences = SequenceArea()
+    /// Something other than a system call interrupted guest code, or the numbers of the area are not written yet.
+    var areSequencesDisturbed = false
 
     init(
         container: Container, threadGroup: ThreadGroup, threadID: Int32, context: any ExecutionContext, resources: TaskResources,

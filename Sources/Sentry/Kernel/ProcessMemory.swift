@@ -28,6 +28,7 @@ public final class ProcessMemory: Sendable {
     public let dumpable: Atomic<Int32>
     /// membarrier(2) registrations (MEMBARRIER_CMD_* bits).
     public let membarrierRegistrations = Atomic<UInt32>(0)
+    let processors = VirtualProcessors()
     /// Tasks that run in it.
     private let users = Atomic<Int>(1)
 

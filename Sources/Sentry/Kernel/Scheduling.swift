@@ -36,7 +36,11 @@ extension KernelTask {
 extension KernelTask {
     /// Any thread.
     public var schedulingState: SchedulingState { scheduling.withLock { $0 } }
-    public func changeScheduling(_ body: (inout SchedulingState) -> Void) { scheduling.withLock { body(&$0) } }
+    public func changeScheduling(_ body: (inout SchedulingState) -> Void) {
+        scheduling.withLock { body(&$0) }
+        let seat = processor.load(ordering: .relaxed)
+        if seat >= 0, !mayRun(on: Int(seat)) { post(Interrupt.processor) }
+    }
     /// nice(2): -20 to 19. Any thread.
     public var nice: Int32 {
         get { niceValue.load(ordering: .relaxed) }
@@ -44,6 +48,9 @@ extension KernelTask {
     }
     /// The virtual processor that the task counts as running on: one of its affinity mask, spread by thread id.
     public var virtualProcessor: Int {
+        // What the guest reads in its own memory and what it is told here must agree.
+        let shown = shownProcessor.load(ordering: .relaxed)
+        if shown >= 0, mayRun(on: Int(shown)) { return Int(shown) }
         let mask = schedulingState.affinity
         let count = mask.reduce(0) { $0 + $1.nonzeroBitCount }
         guard count > 0 else { return 0 }

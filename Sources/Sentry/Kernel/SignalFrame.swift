@@ -136,7 +136,7 @@ extension KernelTask {
     /// Pushes the frame of `signal` and points the registers at its handler. A stack that cannot take it is a SIGSEGV. Own thread.
     func deliver(_ signal: PendingSignal, _ action: SignalAction) {
         let number = signal.info.si_signo
-        guard let space = memory?.space else { return }
+        guard abortSequenceForSignal(), let space = memory?.space else { return }
         let old = savedMask ?? signalMask
         savedMask = nil
         do throws(Errno) {

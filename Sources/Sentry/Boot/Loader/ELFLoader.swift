@@ -117,6 +117,8 @@ struct ELFLoader: ProgramLoader {
             (AuxiliaryKey.AT_SECURE, execution.isSecure ? 1 : 0),
             // FSGSBASE is not told: the platform keeps GS for itself.
             (AuxiliaryKey.AT_HWCAP2, 0),
+            (AuxiliaryKey.AT_RSEQ_FEATURE_SIZE, UInt64(RestartableSequences.featureSize)),
+            (AuxiliaryKey.AT_RSEQ_ALIGN, RestartableSequences.alignment),
         ]
         if let vdso = task.kernel.platform.vdsoAddress { auxiliary.insert((AuxiliaryKey.AT_SYSINFO_EHDR, vdso), at: 0) }
         let stack = InitialStack(

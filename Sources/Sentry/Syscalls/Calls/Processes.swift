@@ -38,7 +38,13 @@ enum ProcessCalls {
         .refused(.ptrace, .EPERM, "tracing inside the sandbox comes later"),
         .refused(.kcmp, .ENOSYS, "not built in"),
         .refused(.acct, .ENOSYS, "not built in"),
-        .refused(.rseq, .ENOSYS, "the host preempts guest threads without telling; the C library works without"),
+        SystemCall(
+            .rseq,
+            { task, arguments throws(Errno) in
+                try task.changeSequenceArea(
+                    arguments[0], length: arguments.uint32(1), flags: arguments.int32(2), signature: arguments.uint32(3))
+                return 0
+            }, .partial("processor numbers are those of one address space: not to be shared between processes")),
     ]
 
     // MARK: clone
