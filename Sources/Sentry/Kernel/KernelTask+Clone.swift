@@ -76,6 +76,7 @@ extension KernelTask {
                 let group = child.threadGroup
                 task.kernel.tree.withLock { proof in
                     group.signals.withLock { $0.threads.removeAll { $0 === child } }
+                    child.unlink(signal: 0, proof)
                     if child.isLeader {
                         group.tree[proof].exit = 0
                         group.tree[proof].parent?.tree[proof].children.removeAll { $0 === group }
@@ -131,8 +132,14 @@ extension KernelTask {
 
         let now = HostClock.monotonic
         let mask = signalMask
+        var event: Int32 = 0
         let child = try kernel.tree.withLock { proof throws(Errno) in
-            try addToTree(arguments, childResources, childContext, childRegisters, mask, now, proof)
+            let child = try addToTree(arguments, childResources, childContext, childRegisters, mask, now, proof)
+            if isTraced {
+                event = cloneEvent(arguments, proof)
+                if event != 0 || flags.contains(.CLONE_PTRACE) { child.inheritTracer(self, proof) }
+            }
+            return child
         }
         undo.child = child
         child.personality = personality
@@ -168,11 +175,21 @@ extension KernelTask {
         }
         if container.state.withLock({ $0.isPaused }) { child.post(Interrupt.pause) }
         try child.start()
+        if event != 0 { traceEvent(event, message: UInt64(UInt32(bitPattern: childID))) }
         if let completion {
             while !completion.isDone { if !blockKillable() { break } }
             completion.setWaiter(nil)
+            if isTraced { traceEvent(TraceEvent.PTRACE_EVENT_VFORK_DONE, message: UInt64(UInt32(bitPattern: childID))) }
         }
         return childID
+    }
+
+    /// The event that the tracer asked for and that this call is; 0: none.
+    private func cloneEvent(_ arguments: CloneArguments, _ proof: TreeLocked) -> Int32 {
+        if arguments.flags.contains(.CLONE_UNTRACED) { return 0 }
+        var event = arguments.exitSignal == Signal.SIGCHLD ? TraceEvent.PTRACE_EVENT_FORK : TraceEvent.PTRACE_EVENT_CLONE
+        if arguments.flags.contains(.CLONE_VFORK) { event = TraceEvent.PTRACE_EVENT_VFORK }
+        return trace[proof].options.contains(.event(event)) ? event : 0
     }
 
     /// Makes the child known: from here on others can find and signal it.

@@ -9,6 +9,7 @@ extension KernelTask {
     /// returns 0. Errors before the old program is gone are thrown; a failure after that ends the process. Own thread.
     public func execute(_ request: ProgramRequest) throws(Errno) {
         let program = try kernel.programLoader.load(request, for: self)
+        let formerID = threadID
         do throws(Errno) {
             try becomeOnlyThread()
         } catch {
@@ -53,9 +54,13 @@ extension KernelTask {
             try? file.flush(self)
             file.releaseDescriptor(self)
         }
+        let call = registers.orig_rax
         registers = program.registers
+        // The call is still seen by a tracer, and returns 0.
+        registers.orig_rax = call
         keepRegisters = true
         pendingRestart = nil
+        traceExecution(formerID: formerID)
     }
 
     /// While the old address space still has its stub: a context may have to write to it. A dead stub does not matter, since the new program runs on
@@ -89,6 +94,8 @@ extension KernelTask {
         }
         kernel.tree.withLock { proof in
             if !isLeader {
+                // The old leader ends without a word to its tracer (ptrace(2), "execve(2) under ptrace").
+                threadGroup.tree[proof].leader?.unlink(signal: 0, proof)
                 namespace.tree[proof].tasks[threadID] = nil
                 threadGroup.tree[proof].leader?.stateStorage.store(TaskState.dead.rawValue, ordering: .relaxed)
                 threadIDStorage.store(processID, ordering: .relaxed)
@@ -104,8 +111,12 @@ extension KernelTask {
     public func executionCredentials(of file: FileDescription) throws(Errno) -> ExecutionCredentials {
         let attributes = try file.attributes(self)
         let old = credentials
+        // A program with privileges must not be in the hands of a tracer without.
+        let tracer = kernel.tree.withLock { trace[$0].tracer }
+        let isHeld = tracer.map { !$0.credentials.has(.CAP_SYS_PTRACE) } ?? false
         let mayGain =
-            !old.noNewPrivileges && !forcedNoNewPrivileges.load(ordering: .relaxed) && !file.path.mount.flags.contains(.noSetUserID)
+            !isHeld && !old.noNewPrivileges && !forcedNoNewPrivileges.load(ordering: .relaxed)
+            && !file.path.mount.flags.contains(.noSetUserID)
         var user = old.user, group = old.group
         if mayGain, attributes.permissions & 0o4000 != 0 { user.effective = attributes.user }
         if mayGain, attributes.permissions & 0o2010 == 0o2010 { group.effective = attributes.group }

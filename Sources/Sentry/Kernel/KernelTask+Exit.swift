@@ -22,6 +22,10 @@ extension KernelTask {
     /// Takes the task apart, in Linux's order: user-visible memory first, then files, then its place in the tree. Own thread, last thing it does.
     func exit() {
         isExiting = true
+        if isTraced {
+            let status = threadGroup.signals.withLock { $0.exitStatus } ?? exitStatus
+            traceEvent(TraceEvent.PTRACE_EVENT_EXIT, message: UInt64(UInt32(bitPattern: status)), untilKilled: true)
+        }
         releaseMemory()
         let files = files
         updateResources { resources in
@@ -77,12 +81,15 @@ extension KernelTask {
         var tellStopped = false
         var isLast = false
         kernel.tree.withLock { proof in
+            releaseTracees(proof)
             threadGroup.accounting.withLock { $0.exitedThreads.add(usage) }
             let (last, executing) = threadGroup.signals.withLock { group -> (Bool, KernelTask?) in
                 group.threads.removeAll { $0 === self }
                 let counted = signals.withLock { $0.pending.discard(.all) }
                 container.queuedSignals.subtract(counted, ordering: .relaxed)
-                if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, group.stopSignal != 0, !group.threads.isEmpty {
+                if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, countedStop != group.stopNumber, group.stopSignal != 0,
+                    !group.threads.isEmpty
+                {
                     tellStopped = threadGroup.noteStopped(&group)
                 }
                 // A thread that others hoped would take a signal is gone: somebody else must.
@@ -95,7 +102,9 @@ extension KernelTask {
                 let signal = child.tree[proof].leader?.parentDeathSignal.load(ordering: .relaxed) ?? 0
                 if signal != 0 { child.send(.user(signal, from: self)) }
             }
-            if !isLeader { namespace.tree[proof].tasks[threadID] = nil }
+            if !isLeader {
+                if !becomeTracedZombie(exitStatus, usage, proof) { namespace.tree[proof].tasks[threadID] = nil }
+            }
             if let executing {
                 executing.parker.unpark()
             } else if isLast {
@@ -132,7 +141,9 @@ extension ThreadGroup {
             }
         }
         // Our own group may have lost the member that linked it to the rest of the session.
-        hangUpIfNewlyOrphaned(tree[proof].processGroup, proof)
+        if let parent = tree[proof].parent, parent.links(tree[proof].processGroup, proof) {
+            hangUpIfNewlyOrphaned(tree[proof].processGroup, proof)
+        }
         tellParentOfExit(status: status, proof)
         return ended
     }
@@ -157,7 +168,7 @@ extension ThreadGroup {
             // A foreign exit signal is the business of the process that asked for it only.
             if child.tree[proof].exitSignal != 0 { child.tree[proof].exitSignal = Signal.SIGCHLD }
             let group = child.tree[proof].processGroup
-            if group !== tree[proof].processGroup { child.hangUpIfNewlyOrphaned(group, proof) }
+            if links(group, proof) { child.hangUpIfNewlyOrphaned(group, proof) }
             if child.tree[proof].exit != nil {
                 if let reaper { child.announceZombie(to: reaper, proof) } else { child.reap(proof) }
             }
@@ -176,6 +187,12 @@ extension ThreadGroup {
         return first
     }
 
+    /// Whether this process, as the parent of a member, keeps `group` from being orphaned: it is in another group of the same session.
+    private func links(_ group: ProcessGroup, _ proof: TreeLocked) -> Bool {
+        let own = tree[proof].processGroup
+        return own !== group && own.session === group.session
+    }
+
     /// POSIX: a group that becomes orphaned and has stopped members gets SIGHUP and SIGCONT.
     private func hangUpIfNewlyOrphaned(_ group: ProcessGroup, _ proof: TreeLocked) {
         guard group.isOrphaned(proof, ignoring: tree[proof].exit != nil ? self : nil), group.hasStoppedMember(proof) else { return }
@@ -184,6 +201,12 @@ extension ThreadGroup {
     }
 
     private func tellParentOfExit(status: Int32, _ proof: TreeLocked) {
+        // A tracer waits first, and then the parent.
+        if let leader = tree[proof].leader, let tracer = leader.trace[proof].tracer, tracer.threadGroup !== tree[proof].parent {
+            let (code, value) = Self.childCode(status)
+            leader.tellTracer(value, code, proof)
+            return
+        }
         guard let parent = tree[proof].parent else {
             reap(proof)
             return
@@ -191,15 +214,33 @@ extension ThreadGroup {
         announceZombie(to: parent, proof)
     }
 
+    /// The tracer of this zombie is gone or has waited for it: the parent's turn.
+    func tracerLeft(_ tracer: KernelTask, _ proof: TreeLocked) {
+        guard !tree[proof].isReaped else { return }
+        guard let parent = tree[proof].parent else {
+            reap(proof)
+            return
+        }
+        if parent !== tracer.threadGroup {
+            announceZombie(to: parent, proof)
+        } else if parent.ignoresChildren {
+            reap(proof)
+        }
+    }
+
+    /// Whether children are not waited for: SIGCHLD is ignored, or SA_NOCLDWAIT.
+    private var ignoresChildren: Bool {
+        let action = actions.get(Signal.SIGCHLD)
+        return action.sa_handler == SignalHandler.SIG_IGN || action.sa_flags & SignalActionFlag.SA_NOCLDWAIT != 0
+    }
+
     /// SIGCHLD (or what clone asked for) and the waiters; a parent that ignores its children has them reaped at once.
     private func announceZombie(to parent: ThreadGroup, _ proof: TreeLocked) {
         guard let status = tree[proof].exit else { return }
+        let tracer = tree[proof].leader?.trace[proof].tracer
+        if let tracer, tracer.threadGroup !== parent { return }
         let signal = tree[proof].exitSignal
-        var isReapedAtOnce = false
-        if signal == Signal.SIGCHLD {
-            let action = parent.actions.get(Signal.SIGCHLD)
-            isReapedAtOnce = action.sa_handler == SignalHandler.SIG_IGN || action.sa_flags & SignalActionFlag.SA_NOCLDWAIT != 0
-        }
+        let isReapedAtOnce = signal == Signal.SIGCHLD && tracer == nil && parent.ignoresChildren
         if signal != 0 {
             var info = SignalInfo(signal: signal, code: 0)
             (info.si_code, info.si_status) = Self.childCode(status)
@@ -224,6 +265,7 @@ extension ThreadGroup {
     func reap(_ proof: TreeLocked) {
         guard !tree[proof].isReaped else { return }
         tree[proof].isReaped = true
+        tree[proof].leader?.unlink(signal: 0, proof)
         if let parent = tree[proof].parent {
             parent.tree[proof].children.removeAll { $0 === self }
             let total = accounting.withLock { accounting -> Usage in

@@ -39,6 +39,9 @@ extension KernelTask {
             }
             let before = HostClock.monotonic
             guestEntry.store(before, ordering: .relaxed)
+            // The trap flag is the tracer's, not to be seen in the registers; a program that sets it itself is left alone.
+            let steps = tracing.load(ordering: .relaxed) & TraceMode.step != 0 && registers.eflags & Self.trapFlag == 0
+            if steps { registers.eflags |= Self.trapFlag }
             let event: Event
             do {
                 event = try context.run(&registers, in: space.platformSpace)
@@ -48,12 +51,15 @@ extension KernelTask {
                 return
             }
             interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
+            if steps { registers.eflags &= ~Self.trapFlag }
             guestEntry.store(0, ordering: .relaxed)
             guestTime.wrappingAdd(HostClock.monotonic &- before, ordering: .relaxed)
             switch event {
             case .systemCall: serveSystemCall()
             case .fault(let fault):
                 areSequencesDisturbed = true
+                // A step that was under way when the tracer let go.
+                if steps, !isTraced, fault.signal == Signal.SIGTRAP, fault.code == SignalCode.TRAP_TRACE { break }
                 serveFault(fault, space)
             case .interrupted:
                 areSequencesDisturbed = true
@@ -74,21 +80,34 @@ extension KernelTask {
         threadGroup.exitAll(status: Signal.SIGKILL)
     }
 
+    /// RFLAGS.TF
+    private static let trapFlag: UInt64 = 0x100
+
     // MARK: system calls
 
     private func serveSystemCall() {
+        if tracing.load(ordering: .relaxed) & (TraceMode.calls | TraceMode.emulation) != 0, !traceCallEntry() { return }
+        makeSystemCall()
+        if tracing.load(ordering: .relaxed) & (TraceMode.calls | TraceMode.step) != 0, !isExiting { traceCallExit() }
+    }
+
+    private func makeSystemCall() {
         // Linux looks at the low 32 bits only.
-        let number = SystemCallNumber(rawValue: UInt64(UInt32(truncatingIfNeeded: registers.orig_rax)))
-        let arguments = SyscallArguments([registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9])
+        var number = calledNumber, arguments = calledArguments
         if hasSeccomp.load(ordering: .relaxed) {
             switch checkSeccomp(number, arguments) {
             case .allow: break
+            case .changed:
+                number = calledNumber
+                arguments = calledArguments
             case .answer(let value):
                 registers.rax = UInt64(bitPattern: Int64(value))
                 return
             case .handled: return
             }
         }
+        // Not a call: what a tracer makes of one that is to be skipped. The result is in place.
+        if number.rawValue == 0xffff_ffff { return }
         if kernel.isTracing { traceEntry(number, arguments) }
         var result: Int
         do throws(Errno) {
@@ -110,6 +129,11 @@ extension KernelTask {
         registers.rax = UInt64(bitPattern: Int64(result))
     }
 
+    private var calledNumber: SystemCallNumber { SystemCallNumber(rawValue: UInt64(UInt32(truncatingIfNeeded: registers.orig_rax))) }
+    private var calledArguments: SyscallArguments {
+        SyscallArguments([registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9])
+    }
+
     /// Puts the registers so that the interrupted call is made again.
     private func restartCall(_ number: UInt64) {
         registers.rax = number
@@ -119,6 +143,8 @@ extension KernelTask {
     // MARK: faults
 
     private func serveFault(_ fault: FaultInfo, _ space: AddressSpace) {
+        // Not in a system call: nothing that a tracer could restart.
+        registers.orig_rax = .max
         // A fault ends a restartable interval: there is no system call to restart.
         pendingRestart = nil
         if fault.signal == Signal.SIGSEGV || fault.signal == Signal.SIGBUS {
@@ -186,6 +212,10 @@ extension KernelTask {
                 if let code { threadGroup.notifyParent(code) }
                 continue
             }
+            if bits & Interrupt.trap != 0 {
+                trapForTracer()
+                continue
+            }
             if bits & Interrupt.stop != 0 {
                 stopForJobControl()
                 continue
@@ -207,6 +237,7 @@ extension KernelTask {
                     }
                 }
                 deliver(signal, action)
+                traceHandlerEntry()
                 continue
             }
             if interrupts.load(ordering: .sequentiallyConsistent) == 0 { break }

@@ -46,8 +46,10 @@ extension KernelTask {
         areSequencesDisturbed = true
     }
 
-    /// What PTRACE_GET_RSEQ_CONFIGURATION tells.
-    var sequenceArea: SequenceArea { sequences }
+    /// What PTRACE_GET_RSEQ_CONFIGURATION tells. While the task stands in a ptrace stop.
+    public var sequenceConfiguration: (address: UInt64, length: UInt32, signature: UInt32) {
+        (sequences.address, sequences.length, sequences.signature)
+    }
 
     /// Forgets the registration: unregistering, execve, exit. Own thread.
     func dropSequenceArea() {

@@ -94,75 +94,91 @@ extension KernelTask {
         }
     }
 
+    /// What is done about one dequeued signal.
+    private enum Verdict {
+        case decided(SignalDecision)
+        /// A stop from the terminal: whether the group is orphaned needs the tree lock, which comes before the signals' lock.
+        case stopUnlessOrphaned
+        /// Look for another one.
+        case nothing
+    }
+
     /// Takes the next signal that needs something done, doing what the default actions ask. Own thread.
     func nextSignal() -> SignalDecision {
         while true {
-            var isCandidateForStop = false
             var taken: PendingSignal?
-            var decision = threadGroup.signals.withLock { group -> SignalDecision in
-                if group.exitStatus != nil { return .exit }
-                if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0 { return .stop }
+            var verdict = threadGroup.signals.withLock { group -> Verdict in
+                if group.exitStatus != nil { return .decided(.exit) }
+                if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0 { return .decided(.stop) }
                 let entry =
                     signals.withLock { state -> PendingSignal? in
                         state.pending.dequeue(mask: state.mask)
                     } ?? group.pending.dequeue(mask: signals.withLock { $0.mask })
                 guard let entry else {
                     recalculate(group)
-                    return .none
+                    return .decided(.none)
                 }
                 if entry.isCounted { container.queuedSignals.subtract(1, ordering: .relaxed) }
-                let signal = entry.info.si_signo
-                let action = group.actions.get(signal)
                 taken = entry
-                if action.sa_handler == SignalHandler.SIG_IGN { return .stop }
-                if action.sa_handler != SignalHandler.SIG_DFL {
-                    if signal == forcedSignal { forcedSignal = 0 }
-                    if action.sa_flags & SignalActionFlag.SA_RESETHAND != 0 {
-                        var reset = action
-                        reset.sa_handler = SignalHandler.SIG_DFL
-                        group.actions.set(signal, reset)
-                    }
-                    recalculate(group)
-                    return .handle(entry, action)
-                }
-                // Process 1 has no default actions but for what its own instructions raise.
-                if threadGroup.isNamespaceInit, signal != forcedSignal, signal != Signal.SIGSTOP { return .stop }
-                switch DefaultAction(signal) {
-                case .ignore, .continue: return .stop
-                case .stop:
-                    if signal == Signal.SIGSTOP {
-                        threadGroup.beginStop(signal, &group)
-                        return .stop
-                    }
-                    // Whether the group is orphaned needs the tree lock, which comes before this one.
-                    isCandidateForStop = true
-                    return .handle(entry, action)
-                case .terminate, .core:
-                    forcedSignal = 0
-                    threadGroup.beginExit(status: signal, &group)
-                    return .exit
-                }
+                return isTraced && entry.info.si_signo != Signal.SIGKILL ? .nothing : decide(entry, &group)
             }
             if var entry = taken {
                 settleTimers(&entry)
-                if case .handle(_, let action) = decision { decision = .handle(entry, action) }
-            }
-            switch decision {
-            case .none, .exit: return decision
-            case .handle(let entry, _) where isCandidateForStop:
-                let signal = entry.info.si_signo
-                let isOrphaned = kernel.tree.withLock { threadGroup.tree[$0].processGroup.isOrphaned($0) }
-                if isOrphaned { continue }
-                threadGroup.signals.withLock { group in
-                    // SIGCONT or SIGKILL may have come meanwhile.
-                    if group.exitStatus == nil { threadGroup.beginStop(signal, &group) }
+                if isTraced, entry.info.si_signo != Signal.SIGKILL, case .nothing = verdict {
+                    guard let offered = offerToTracer(entry) else { continue }
+                    entry = offered
+                    verdict = threadGroup.signals.withLock { $0.exitStatus != nil ? .decided(.exit) : decide(entry, &$0) }
                 }
-                return .stop
-            case .handle: return decision
-            case .stop:
-                if interrupts.load(ordering: .relaxed) & (Interrupt.stop | Interrupt.exit) != 0 { return .stop }
+                if case .decided(.handle(_, let action)) = verdict { return .handle(entry, action) }
+                if case .stopUnlessOrphaned = verdict {
+                    if stopUnlessOrphaned(entry.info.si_signo) { return .stop }
+                    continue
+                }
             }
+            if case .decided(let decision) = verdict { return decision }
+            if interrupts.load(ordering: .relaxed) & (Interrupt.stop | Interrupt.exit) != 0 { return .stop }
         }
+    }
+
+    /// With the group's lock held. The entry of `.handle` is the caller's.
+    private func decide(_ entry: PendingSignal, _ group: inout ThreadGroup.SignalState) -> Verdict {
+        let signal = entry.info.si_signo
+        let action = group.actions.get(signal)
+        if action.sa_handler == SignalHandler.SIG_IGN { return .nothing }
+        if action.sa_handler != SignalHandler.SIG_DFL {
+            if signal == forcedSignal { forcedSignal = 0 }
+            if action.sa_flags & SignalActionFlag.SA_RESETHAND != 0 {
+                var reset = action
+                reset.sa_handler = SignalHandler.SIG_DFL
+                group.actions.set(signal, reset)
+            }
+            recalculate(group)
+            return .decided(.handle(entry, action))
+        }
+        // Process 1 has no default actions but for what its own instructions raise.
+        if threadGroup.isNamespaceInit, signal != forcedSignal, signal != Signal.SIGSTOP { return .nothing }
+        switch DefaultAction(signal) {
+        case .ignore, .continue: return .nothing
+        case .stop:
+            if signal != Signal.SIGSTOP { return .stopUnlessOrphaned }
+            threadGroup.beginStop(signal, &group)
+            return .nothing
+        case .terminate, .core:
+            forcedSignal = 0
+            threadGroup.beginExit(status: signal, &group)
+            return .decided(.exit)
+        }
+    }
+
+    /// Begins a stop from the terminal; false when the group is orphaned and nothing happens.
+    private func stopUnlessOrphaned(_ signal: Int32) -> Bool {
+        let isOrphaned = kernel.tree.withLock { threadGroup.tree[$0].processGroup.isOrphaned($0) }
+        if isOrphaned { return false }
+        threadGroup.signals.withLock { group in
+            // SIGCONT or SIGKILL may have come meanwhile.
+            if group.exitStatus == nil { threadGroup.beginStop(signal, &group) }
+        }
+        return true
     }
 
     /// A signal left its queue: the timer it came from goes on. With no lock held.
@@ -212,17 +228,20 @@ extension KernelTask {
     /// Stays stopped until somebody continues or kills the process; tells the parent when this was the last thread to stop. Own thread.
     func stopForJobControl() {
         stateStorage.store(TaskState.stopped.rawValue, ordering: .relaxed)
-        var counted: UInt64?
         while interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0 {
             // A continuation and another stop may both have come before this thread woke up.
-            let (isStopping, isLast) = threadGroup.signals.withLock { group -> (Bool, Bool) in
-                guard interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, group.stopSignal != 0 else { return (false, false) }
-                if counted == group.stopNumber { return (true, false) }
-                counted = group.stopNumber
-                return (true, threadGroup.noteStopped(&group))
+            let (signal, isLast) = threadGroup.signals.withLock { group -> (Int32, Bool) in
+                guard interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, group.stopSignal != 0 else { return (0, false) }
+                if countedStop == group.stopNumber { return (group.stopSignal, false) }
+                countedStop = group.stopNumber
+                return (group.stopSignal, threadGroup.noteStopped(&group))
             }
             if isLast { threadGroup.notifyParent(SignalCode.CLD_STOPPED) }
-            if !isStopping { break }
+            if signal == 0 { break }
+            if isTraced {
+                groupStopForTracer(signal)
+                break
+            }
             _ = parker.park()
         }
         stateStorage.store(TaskState.running.rawValue, ordering: .relaxed)
@@ -232,7 +251,11 @@ extension KernelTask {
 extension ThreadGroup {
     /// Asks all threads to stop. With the signal lock held.
     func beginStop(_ signal: Int32, _ group: inout SignalState) {
-        guard group.stopSignal == 0 else { return }
+        if group.stopSignal != 0 {
+            // Threads that a tracer let run on stop again.
+            for thread in group.threads where thread.isTraced { thread.post(Interrupt.stop) }
+            return
+        }
         group.stopSignal = signal
         group.stopNumber += 1
         group.toStop = group.threads.count
@@ -254,6 +277,8 @@ extension ThreadGroup {
     func notifyParent(_ code: Int32) {
         kernel.tree.withLock { proof in
             guard let parent = tree[proof].parent else { return }
+            // A parent that traces the process is told of each thread's stop by itself.
+            if code == SignalCode.CLD_STOPPED, tree[proof].leader?.trace[proof].tracer?.threadGroup === parent { return }
             let stopSignal = signals.withLock { $0.stopSignal }
             let action = parent.actions.get(Signal.SIGCHLD)
             if action.sa_handler != SignalHandler.SIG_IGN, action.sa_flags & SignalActionFlag.SA_NOCLDSTOP == 0 {

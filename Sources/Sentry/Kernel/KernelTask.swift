@@ -42,6 +42,8 @@ enum Interrupt {
     static let processor: UInt32 = 32
     /// A trap stop of ptrace(2) is due.
     static let trap: UInt32 = 64
+    /// SIGKILL came, perhaps while the task exits already: no tracer holds it any longer.
+    static let kill: UInt32 = 128
     /// What does not end a wait.
     static let quiet = pause | processor
     /// The task runs guest code: whoever sets another bit must interrupt its context.
@@ -50,7 +52,7 @@ enum Interrupt {
 
 /// What ps(1) shows as the state of a task.
 public enum TaskState: UInt8, Sendable {
-    case running, sleeping, uninterruptible, stopped, zombie, dead
+    case running, sleeping, uninterruptible, stopped, traced, zombie, dead
     /// The letter in /proc/PID/stat.
     public var letter: UInt8 {
         switch self {
@@ -58,6 +60,7 @@ public enum TaskState: UInt8, Sendable {
         case .sleeping: UInt8(ascii: "S")
         case .uninterruptible: UInt8(ascii: "D")
         case .stopped: UInt8(ascii: "T")
+        case .traced: UInt8(ascii: "t")
         case .zombie: UInt8(ascii: "Z")
         case .dead: UInt8(ascii: "X")
         }
@@ -106,6 +109,9 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// The processor that the guest was last told, -1 for none. Written by the own thread.
     let shownProcessor = Atomic<Int32>(-1)
 
+    /// Bits of `TraceMode`: what a tracer wants. 0: none.
+    let tracing = Atomic<UInt32>(0)
+
     /// Whether `seccomp` holds anything.
     let hasSeccomp: Atomic<Bool>
     /// no_new_privs that came with another thread's filter.
@@ -126,6 +132,11 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let scheduling: Mutex<SchedulingState>
     /// Another thread's filter with TSYNC changes it too.
     let seccomp: Mutex<SeccompState>
+
+    /// ptrace(2): tracer and tracees.
+    let trace = TreeProtected(TraceLinks())
+    /// The ptrace stop that the task stands in. Whoever holds the lock of an open stop may touch `registers` and `savedMask`.
+    let traceStop = Mutex(TraceStop())
 
     // MARK: own thread
 
@@ -166,6 +177,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let heldPriorityFutexes = Mutex<[FutexKey]>([])
     /// rseq(2)
     var sequences = SequenceArea()
+    /// A group stop that this thread was counted for already.
+    var countedStop: UInt64?
     /// Something other than a system call interrupted guest code, or the numbers of the area are not written yet.
     var areSequencesDisturbed = false
 

@@ -67,6 +67,8 @@ struct SeccompState: Sendable {
 /// What the task loop does with a call.
 enum SeccompDecision {
     case allow
+    /// A tracer has decided, and may have changed the call.
+    case changed
     /// The call is not made; this is its result.
     case answer(Int)
     /// The registers or signals have been changed already.
@@ -80,7 +82,8 @@ extension KernelTask {
     public var seccompFilterCount: Int { seccomp.withLock { $0.chain?.filters.count ?? 0 } }
 
     /// Asks the filters about a call. Own thread.
-    func checkSeccomp(_ number: SystemCallNumber, _ arguments: borrowing SyscallArguments) -> SeccompDecision {
+    /// `isDecided`: a tracer has been asked already.
+    func checkSeccomp(_ number: SystemCallNumber, _ arguments: borrowing SyscallArguments, isDecided: Bool = false) -> SeccompDecision {
         let state = seccomp.withLock { $0 }
         if state.isStrict {
             if [SystemCallNumber.read, .write, .exit, .rt_sigreturn].contains(number) { return .allow }
@@ -98,8 +101,9 @@ extension KernelTask {
             Log.info("seccomp of \(container.identifier): task \(threadID) calls \(number)")
             return .allow
         case SeccompAction.SECCOMP_RET_ERRNO: return .answer(-Int(min(value, 4095)))
-        case SeccompAction.SECCOMP_RET_TRACE, SeccompAction.SECCOMP_RET_USER_NOTIF:
-            // There is no tracer and no listener: Linux answers ENOSYS then.
+        case SeccompAction.SECCOMP_RET_TRACE: return isDecided ? .changed : askTracer(value)
+        case SeccompAction.SECCOMP_RET_USER_NOTIF:
+            // There is no listener: Linux answers ENOSYS then.
             return .answer(-Int(Errno.ENOSYS.rawValue))
         case SeccompAction.SECCOMP_RET_TRAP:
             registers.rax = registers.orig_rax
@@ -115,6 +119,18 @@ extension KernelTask {
             forceSignal(seccompInfo(number, Int32(value)))
             return .handled
         }
+    }
+
+    /// SECCOMP_RET_TRACE: ENOSYS without a tracer that wants to know. What the tracer makes of the call is checked again.
+    private func askTracer(_ value: UInt32) -> SeccompDecision {
+        guard traceSeccomp(value) else { return .answer(-Int(Errno.ENOSYS.rawValue)) }
+        if interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit != 0 { return .handled }
+        let number = SystemCallNumber(rawValue: UInt64(UInt32(truncatingIfNeeded: registers.orig_rax)))
+        if number.rawValue == 0xffff_ffff { return .handled }
+        let arguments = SyscallArguments([registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9])
+        let decision = checkSeccomp(number, arguments, isDecided: true)
+        if case .allow = decision { return .changed }
+        return decision
     }
 
     private func noteKill(_ number: SystemCallNumber) {

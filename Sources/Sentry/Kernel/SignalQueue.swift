@@ -18,6 +18,8 @@ struct SignalQueue: Sendable {
 
     /// How many entries wait.
     var count: Int { entries.count }
+    /// What waits, in order of arrival.
+    var informations: [SignalInfo] { entries.map(\.info) }
 
     /// Whether a standard signal is pending already, so that another one is dropped.
     func coalesces(_ signal: Int32) -> Bool { signal < Signal.SIGRTMIN && set.has(signal) }

@@ -61,7 +61,11 @@ extension ThreadGroup {
         let signal = info.si_signo
         guard Signal.isValid(signal) else { return .EINVAL }
         return signals.withLock { group -> Errno? in
-            guard !group.threads.isEmpty, group.exitStatus == nil else { return nil }
+            guard !group.threads.isEmpty else { return nil }
+            if group.exitStatus != nil {
+                if signal == Signal.SIGKILL { for thread in group.threads { thread.post(Interrupt.kill) } }
+                return nil
+            }
             prepare(signal, &group)
             // A timer must know, since nobody will ever take its signal.
             if isIgnored(signal, by: task, group, fromOutside) { return timer == nil ? nil : .ENOENT }
@@ -84,6 +88,7 @@ extension ThreadGroup {
         } else if signal == Signal.SIGCONT {
             discard(.stopping, &group)
             resume(&group)
+            for thread in group.threads where thread.isSeized { thread.post(Interrupt.trap) }
         }
     }
 
@@ -114,6 +119,8 @@ extension ThreadGroup {
         guard let target = task ?? group.threads.first else { return true }
         let blocked = target.signals.withLock { $0.mask.union($0.waiting).has(signal) }
         if blocked, signal != Signal.SIGKILL, signal != Signal.SIGSTOP { return false }
+        // A tracer may want to know of ignored ones too.
+        if target.isTraced, signal != Signal.SIGKILL { return false }
         if isNamespaceInit, group.actions.get(signal).sa_handler == SignalHandler.SIG_DFL,
             !(fromOutside && (signal == Signal.SIGKILL || signal == Signal.SIGSTOP))
         {
@@ -162,7 +169,7 @@ extension ThreadGroup {
         }
         guard let target else { return }
         if DefaultAction(signal) == .terminate, group.actions.get(signal).sa_handler == SignalHandler.SIG_DFL,
-            !target.signals.withLock({ $0.waiting.has(signal) }), !isNamespaceInit, group.executing == nil
+            !target.signals.withLock({ $0.waiting.has(signal) }), !target.isTraced, !isNamespaceInit, group.executing == nil
         {
             beginExit(status: signal, &group)
             return
@@ -179,7 +186,7 @@ extension ThreadGroup {
         group.isStopWaitable = false
         for thread in group.threads {
             thread.interrupts.bitwiseAnd(~Interrupt.stop, ordering: .sequentiallyConsistent)
-            thread.post(Interrupt.exit)
+            thread.post(status == Signal.SIGKILL ? Interrupt.exit | Interrupt.kill : Interrupt.exit)
         }
     }
 

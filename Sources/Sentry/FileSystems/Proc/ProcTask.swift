@@ -52,6 +52,7 @@ struct ProcTask: Sendable {
     var stateLetter: (letter: String, word: String) {
         if task.state == .zombie || (!isThread && group.isZombie) { return ("Z", "zombie") }
         if task.state == .dead { return ("X", "dead") }
+        if task.state == .traced { return ("t", "tracing stop") }
         if group.isStopped { return ("T", "stopped") }
         switch task.state {
         case .running: return ("R", "running")

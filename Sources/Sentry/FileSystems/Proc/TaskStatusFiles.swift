@@ -123,7 +123,8 @@ enum TaskStatusFiles {
         }
         let state = subject.stateLetter
         text.add("State:\t\(state.letter) (\(state.word))\n")
-        text.add("Tgid:\t\(group.processID)\nNgid:\t0\nPid:\t\(subject.identifier)\nPPid:\t\(relations.parent)\nTracerPid:\t0\n")
+        text.add(
+            "Tgid:\t\(group.processID)\nNgid:\t0\nPid:\t\(subject.identifier)\nPPid:\t\(relations.parent)\nTracerPid:\t\(task.tracerID)\n")
         for (label, identity) in [("Uid", credentials.user), ("Gid", credentials.group)] {
             text.add("\(label):\t\(identity.real)\t\(identity.effective)\t\(identity.saved)\t\(identity.fileSystem)\n")
         }

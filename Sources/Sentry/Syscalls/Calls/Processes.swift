@@ -35,7 +35,6 @@ enum ProcessCalls {
         SystemCall(.pidfd_getfd, pidfdGetfd),
         SystemCall(.unshare, unshare, .partial("CLONE_FILES, CLONE_FS and CLONE_SYSVSEM; no new namespaces")),
         .refused(.setns, .EPERM, "namespaces cannot be joined from inside"),
-        .refused(.ptrace, .EPERM, "tracing inside the sandbox comes later"),
         .refused(.kcmp, .ENOSYS, "not built in"),
         .refused(.acct, .ENOSYS, "not built in"),
         SystemCall(
