@@ -1,6 +1,7 @@
 import Host
 import LinuxABI
 import SentryMemory
+import SentryPlatform
 import Synchronization
 
 /// What a task or process has used (getrusage(2)). Times in nanoseconds.
@@ -13,6 +14,11 @@ public struct Usage: Sendable, Hashable {
     public var involuntarySwitches: UInt64 = 0
     /// Bytes.
     public var maximumResident: UInt64 = 0
+    /// Bytes and calls of read(2), write(2) and their kin.
+    public var readBytes: UInt64 = 0
+    public var writtenBytes: UInt64 = 0
+    public var readCalls: UInt64 = 0
+    public var writeCalls: UInt64 = 0
     public init() {}
 
     /// Sums; the resident maximum is the larger one.
@@ -24,6 +30,10 @@ public struct Usage: Sendable, Hashable {
         voluntarySwitches &+= other.voluntarySwitches
         involuntarySwitches &+= other.involuntarySwitches
         maximumResident = max(maximumResident, other.maximumResident)
+        readBytes &+= other.readBytes
+        writtenBytes &+= other.writtenBytes
+        readCalls &+= other.readCalls
+        writeCalls &+= other.writeCalls
     }
 }
 
@@ -37,14 +47,17 @@ struct Accounting: Sendable {
 
 extension KernelTask {
     /// What this thread has used until now. Any thread.
-    public var usage: Usage {
+    ///
+    /// User time: the host counts processor time for the whole stub process of an address space, exactly. The threads in it share that in
+    /// proportion to the real time that each was in guest code; for a process with one thread this is exact. Where the platform has no process of
+    /// its own for an address space, real time in guest code stands for user time. It never goes back.
+    /// System time: the processor time of the host thread that serves the task.
+    public var usage: Usage { usage(now: HostClock.monotonic, runningTime: threadGroup.runningTime(HostClock.monotonic)) }
+
+    /// `runningTime`: what threads of the process have spent in guest code since they last entered it.
+    fileprivate func usage(now: UInt64, runningTime: UInt64) -> Usage {
         var usage = Usage()
-        usage.userTime = guestTime.load(ordering: .relaxed)
-        let entry = guestEntry.load(ordering: .relaxed)
-        if entry != 0 {
-            let now = HostClock.monotonic
-            usage.userTime &+= now > entry ? now - entry : 0
-        }
+        usage.userTime = tellUserTime(settledUserTime.load(ordering: .relaxed) &+ presentUserTime(now, runningTime))
         let clock = hostClock.load(ordering: .acquiring)
         if clock != 0 {
             let now = HostClock.nanoseconds(clock), base = hostClockBase.load(ordering: .relaxed)
@@ -55,7 +68,48 @@ extension KernelTask {
         usage.minorFaults = faults.load(ordering: .relaxed)
         usage.voluntarySwitches = voluntarySwitches.load(ordering: .relaxed)
         usage.involuntarySwitches = involuntarySwitches.load(ordering: .relaxed)
+        usage.readBytes = readBytes.load(ordering: .relaxed)
+        usage.writtenBytes = writtenBytes.load(ordering: .relaxed)
+        usage.readCalls = readCalls.load(ordering: .relaxed)
+        usage.writeCalls = writeCalls.load(ordering: .relaxed)
         return usage
+    }
+
+    /// Real time in guest code since it was last entered; 0 when the task does not run.
+    fileprivate func runningTime(_ now: UInt64) -> UInt64 {
+        let entry = guestEntry.load(ordering: .relaxed)
+        return entry != 0 && now > entry ? now - entry : 0
+    }
+
+    /// User time under the present program.
+    private func presentUserTime(_ now: UInt64, _ running: UInt64) -> UInt64 {
+        let own = guestTime.load(ordering: .relaxed) &+ runningTime(now)
+        guard own > 0, let memory else { return own }
+        guard let ran = memory.processorTime else { return own }
+        let all = memory.guestTime.load(ordering: .relaxed) &+ running
+        if ran >= all { return own }
+        // Below `own`, since `ran` is below `all` and `own` is not above it.
+        let product = min(own, all).multipliedFullWidth(by: ran)
+        return all.dividingFullWidth(product).quotient
+    }
+
+    private func tellUserTime(_ time: UInt64) -> UInt64 { max(time, toldUserTime.max(time, ordering: .relaxed).newValue) }
+
+    /// The task leaves its memory: what it used there is fixed. Own thread.
+    func settleUserTime() {
+        let now = HostClock.monotonic
+        settledUserTime.wrappingAdd(presentUserTime(now, threadGroup.runningTime(now)), ordering: .relaxed)
+        guestTime.store(0, ordering: .relaxed)
+    }
+
+    /// A call has read or written `result` bytes, or failed. Own thread.
+    @inline(__always) public func noteRead(_ result: Int) {
+        readCalls.store(readCalls.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        if result > 0 { readBytes.store(readBytes.load(ordering: .relaxed) &+ UInt64(result), ordering: .relaxed) }
+    }
+    @inline(__always) public func noteWrite(_ result: Int) {
+        writeCalls.store(writeCalls.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        if result > 0 { writtenBytes.store(writtenBytes.load(ordering: .relaxed) &+ UInt64(result), ordering: .relaxed) }
     }
 
     /// Starts to count the calling host thread's time as this task's.
@@ -73,25 +127,40 @@ extension KernelTask {
     }
 }
 
+extension ProcessMemory {
+    /// Processor time of the stub process behind the memory, in nanoseconds; nil where the platform has none.
+    fileprivate var processorTime: UInt64? {
+        guard let process = space.platformSpace.hostProcess else { return nil }
+        // clock_getcpuclockid(3): the complement of the id, with the bits for "scheduler".
+        let time = HostClock.nanoseconds(~process << 3 | 2)
+        return time == 0 ? nil : time
+    }
+}
+
 extension ThreadGroup {
+    /// What threads have spent in guest code since they last entered it.
+    fileprivate func runningTime(_ now: UInt64) -> UInt64 { threads.reduce(0) { $0 &+ $1.runningTime(now) } }
+
     /// What all threads have used, the exited ones included. The resident maximum is that of the memory in use now.
     public var usage: Usage {
-        var sum = accounting.withLock { $0.exitedThreads }
-        for thread in threads { sum.add(thread.usage) }
+        var sum = processorUsage
         if let space = threads.first?.addressSpace { sum.maximumResident = max(sum.maximumResident, space.statistics().peakResident) }
+        return sum
+    }
+    /// The same without what is costly to find out.
+    private var processorUsage: Usage {
+        var sum = accounting.withLock { $0.exitedThreads }
+        let now = HostClock.monotonic
+        let threads = threads
+        let running = threads.reduce(0) { $0 &+ $1.runningTime(now) }
+        for thread in threads { sum.add(thread.usage(now: now, runningTime: running)) }
         return sum
     }
     /// What waited-for descendants have used.
     public var childrenUsage: Usage { accounting.withLock { $0.waitedChildren } }
     /// CPU time of all threads (CLOCK_PROCESS_CPUTIME_ID), in nanoseconds.
     public var cpuTime: (user: UInt64, system: UInt64) {
-        let sum = accounting.withLock { $0.exitedThreads }
-        var user = sum.userTime, system = sum.systemTime
-        for thread in threads {
-            let usage = thread.usage
-            user &+= usage.userTime
-            system &+= usage.systemTime
-        }
-        return (user, system)
+        let sum = processorUsage
+        return (sum.userTime, sum.systemTime)
     }
 }

@@ -1,4 +1,5 @@
 public import Diagnostics
+import Host
 import LinuxABI
 public import SentryMemory
 public import SentryVFS
@@ -48,6 +49,8 @@ public final class Container: Sendable {
     public let namespaceIdentifier: UInt64
     public let processorCount: Int
     public let seccomp: [SeccompFilter]
+    /// /proc/loadavg
+    public let load: LoadAverage
 
     public struct State: Sendable {
         /// uname(2) nodename, at most 64 bytes.
@@ -84,6 +87,7 @@ public final class Container: Sendable {
         namespaceIdentifier = kernel.makeNamespaceIdentifier()
         processorCount = max(1, configuration.processorCount)
         seccomp = configuration.seccomp
+        load = LoadAverage(start: HostClock.monotonic)
         state = Mutex(
             State(hostName: configuration.hostName, domainName: configuration.domainName, tasksLimit: configuration.tasksLimit))
     }

@@ -31,6 +31,7 @@ extension KernelTask {
         stateStorage.store(TaskState.sleeping.rawValue, ordering: .relaxed)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if isInterrupted { throw .ERESTARTSYS }
+        noteSleep()
         context.suspend()
         if processor.load(ordering: .relaxed) >= 0, let processors = memory?.processors, processors.hasWaiters {
             processors.reconsider(self)
@@ -56,6 +57,7 @@ extension KernelTask {
         stateStorage.store(TaskState.uninterruptible.rawValue, ordering: .relaxed)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit != 0 { return false }
+        noteSleep()
         context.suspend()
         _ = parker.park()
         return interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0

@@ -58,6 +58,7 @@ extension KernelTask {
             clearThreadID = 0
         }
         noteResident(memory.space)
+        settleUserTime()
         updateResources { $0.memory = nil }
         memory.leave()
         vforkCompletion?.complete()

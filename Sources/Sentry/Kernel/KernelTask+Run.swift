@@ -53,7 +53,9 @@ extension KernelTask {
             interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
             if steps { registers.eflags &= ~Self.trapFlag }
             guestEntry.store(0, ordering: .relaxed)
-            guestTime.wrappingAdd(HostClock.monotonic &- before, ordering: .relaxed)
+            let spent = HostClock.monotonic &- before
+            guestTime.wrappingAdd(spent, ordering: .relaxed)
+            memory.guestTime.wrappingAdd(spent, ordering: .relaxed)
             switch event {
             case .systemCall: serveSystemCall()
             case .fault(let fault):

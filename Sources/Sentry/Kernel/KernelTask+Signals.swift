@@ -227,6 +227,7 @@ extension KernelTask {
 
     /// Stays stopped until somebody continues or kills the process; tells the parent when this was the last thread to stop. Own thread.
     func stopForJobControl() {
+        noteSleep()
         stateStorage.store(TaskState.stopped.rawValue, ordering: .relaxed)
         while interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0 {
             // A continuation and another stop may both have come before this thread woke up.

@@ -20,6 +20,7 @@ extension KernelTask {
     )
         -> Int32
     {
+        noteSleep()
         let end = untilKilled ? Interrupt.kill : Interrupt.exit
         interrupts.bitwiseAnd(~Interrupt.trap, ordering: .sequentiallyConsistent)
         let hasTracer = kernel.tree.withLock { proof -> Bool in

@@ -90,8 +90,11 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// The host thread that runs this task; 0: none.
     private let ownerThread = Atomic<UInt>(0)
     let stateStorage = Atomic<UInt8>(TaskState.running.rawValue)
-    /// Nanoseconds that guest code ran.
+    /// Nanoseconds of real time that guest code of the present program was given control. How much of it the processor ran: `usage`.
     let guestTime = Atomic<UInt64>(0)
+    /// User time under earlier programs, and the most that was ever told, in nanoseconds.
+    let settledUserTime = Atomic<UInt64>(0)
+    let toldUserTime = Atomic<UInt64>(0)
     /// CLOCK_MONOTONIC when the guest was last entered; 0: it does not run.
     let guestEntry = Atomic<UInt64>(0)
     /// The host thread's CPU clock (clockid_t) and its value when the task started; for system time. 0: not running.
@@ -100,6 +103,13 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let faults = Atomic<UInt64>(0)
     let voluntarySwitches = Atomic<UInt64>(0)
     let involuntarySwitches = Atomic<UInt64>(0)
+    /// /proc/PID/io: bytes and calls. Written by the own thread alone.
+    let readBytes = Atomic<UInt64>(0)
+    let writtenBytes = Atomic<UInt64>(0)
+    let readCalls = Atomic<UInt64>(0)
+    let writeCalls = Atomic<UInt64>(0)
+    /// The system call in which the task last went to sleep (/proc/PID/syscall).
+    let sleepingCall = Mutex<SleepingCall?>(nil)
     /// nice(2): -20 to 19.
     let niceValue = Atomic<Int32>(0)
     /// The virtual processor of a task that uses restartable sequences, -1 for none now. Written with the lock of `VirtualProcessors` held.

@@ -29,6 +29,8 @@ public final class ProcessMemory: Sendable {
     /// membarrier(2) registrations (MEMBARRIER_CMD_* bits).
     public let membarrierRegistrations = Atomic<UInt32>(0)
     let processors = VirtualProcessors()
+    /// Nanoseconds of real time that guest code in this memory was given control, by all tasks together.
+    let guestTime = Atomic<UInt64>(0)
     /// Tasks that run in it.
     private let users = Atomic<Int>(1)
 

@@ -203,14 +203,19 @@ struct SystemFiles {
         text.newline()
     }
 
-    /// CPU time of the container's processes, in clock ticks, and how often they switched.
-    private static func processorTime(_ proc: ProcFileSystem) -> (user: UInt64, system: UInt64, switches: UInt64) {
+    /// What the container's processes have used. Those that are gone live on in who waited for them.
+    private static func usage(_ proc: ProcFileSystem) -> Usage {
         var sum = Usage()
         for group in proc.processes(from: 0) {
             sum.add(group.usage)
-            // Those that are gone live on in who waited for them.
             sum.add(group.childrenUsage)
         }
+        return sum
+    }
+
+    /// CPU time of the container's processes, in clock ticks, and how often they switched.
+    private static func processorTime(_ proc: ProcFileSystem) -> (user: UInt64, system: UInt64, switches: UInt64) {
+        let sum = usage(proc)
         return (
             TaskStatusFiles.ticks(sum.userTime), TaskStatusFiles.ticks(sum.systemTime), sum.voluntarySwitches &+ sum.involuntarySwitches
         )
@@ -258,10 +263,18 @@ struct SystemFiles {
         return text.bytes
     }
 
-    /// No average is kept, for nothing here wakes up to take it: the present number of runnable threads stands for no load.
     private static func load(_ proc: ProcFileSystem) -> [UInt8] {
         let (running, newest) = counts(proc)
         let total = proc.processes(from: 0).reduce(0) { $0 + max(1, $1.threadCount) }
-        return Array("0.00 0.00 0.00 \(max(1, running))/\(total) \(newest)\n".utf8)
+        let sum = usage(proc)
+        let averages = proc.container.load.averages(now: HostClock.monotonic, used: sum.userTime &+ sum.systemTime)
+        var text = ProcText()
+        for index in 0..<3 {
+            text.add("\(averages[index] / 100).")
+            text.add(averages[index] % 100, width: 2, fill: 0x30)
+            text.add(" ")
+        }
+        text.add("\(max(1, running))/\(total) \(newest)\n")
+        return text.bytes
     }
 }

@@ -14,18 +14,16 @@ enum TaskStatusFiles {
             let usage = task.isThread ? task.task.usage : task.group.usage
             return Array("\(usage.userTime &+ usage.systemTime) 0 \(usage.voluntarySwitches &+ usage.involuntarySwitches)\n".utf8)
         },
-        .file("wchan") { _, _, _ throws(Errno) in Array("0".utf8) },
+        .file("wchan") { _, task, context throws(Errno) in Array((task.isReadable(context) ? task.task.waitChannel ?? "0" : "0").utf8) },
         .file("stack", permissions: 0o400, isPrivate: true) { _, _, _ throws(Errno) in [] },
-        .file("syscall", permissions: 0o400, isPrivate: true) { _, _, _ throws(Errno) in Array("running\n".utf8) },
+        .file("syscall", permissions: 0o400, isPrivate: true) { _, task, _ throws(Errno) in systemCall(task.task) },
         .file("personality", permissions: 0o400, isPrivate: true) { _, task, _ throws(Errno) in
             var text = ProcText()
             text.addHex(UInt64(task.task.personality), width: 8)
             text.newline()
             return text.bytes
         },
-        .file("io", permissions: 0o400, isPrivate: true) { _, _, _ throws(Errno) in
-            Array("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n".utf8)
-        },
+        .file("io", permissions: 0o400, isPrivate: true) { _, task, _ throws(Errno) in transfers(task) },
         .file("limits") { _, task, _ throws(Errno) in limits(task) },
         .file("timers", isProcessOnly: true) { _, _, _ throws(Errno) in [] },
         .file("children") { _, task, _ throws(Errno) in
@@ -33,6 +31,34 @@ enum TaskStatusFiles {
             return Array(children.map { "\($0) " }.joined().utf8)
         },
     ]
+
+    private static func systemCall(_ task: KernelTask) -> [UInt8] {
+        guard let sleep = task.whereItSleeps else { return Array("running\n".utf8) }
+        var text = ProcText()
+        if let number = sleep.number {
+            text.add("\(number.rawValue)")
+            for index in 0..<6 {
+                text.add(" 0x")
+                text.addHex(sleep.arguments[index])
+            }
+        } else {
+            text.add("-1")
+        }
+        text.add(" 0x")
+        text.addHex(sleep.stackPointer)
+        text.add(" 0x")
+        text.addHex(sleep.instructionPointer)
+        text.newline()
+        return text.bytes
+    }
+
+    /// What calls moved; what storage moved is the host's knowledge. A process counts the children that it waited for.
+    private static func transfers(_ subject: ProcTask) -> [UInt8] {
+        var usage = subject.isThread ? subject.task.usage : subject.group.usage
+        if !subject.isThread { usage.add(subject.group.childrenUsage) }
+        let calls = "rchar: \(usage.readBytes)\nwchar: \(usage.writtenBytes)\nsyscr: \(usage.readCalls)\nsyscw: \(usage.writeCalls)\n"
+        return Array((calls + "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n").utf8)
+    }
 
     /// Clock ticks of 10 ms (USER_HZ 100).
     static func ticks(_ nanoseconds: UInt64) -> UInt64 { nanoseconds / 10_000_000 }
@@ -93,7 +119,8 @@ enum TaskStatusFiles {
             " \(priority) \(inspection.nice) \(max(1, group.threadCount)) 0 \(ticks(start)) \(statistics.total) \(statistics.resident / 4096)"
         )
         text.add(" \(limit) \(shown(layout?.startCode)) \(shown(layout?.endCode)) \(shown(layout?.startStack)) 0 0")
-        text.add(" \(low(pending)) \(low(task.signalMask)) \(low(actions.ignored)) \(low(actions.caught)) 0 0 0 17 0")
+        text.add(
+            " \(low(pending)) \(low(task.signalMask)) \(low(actions.ignored)) \(low(actions.caught)) 0 0 0 17 \(task.virtualProcessor)")
         text.add(" \(inspection.scheduling.priority) \(inspection.scheduling.policy) 0 0 0")
         text.add(" \(shown(layout?.endCode)) \(shown(layout?.endCode)) \(shown(layout?.endCode))")
         text.add(" \(shown(layout?.arguments.lowerBound)) \(shown(layout?.arguments.upperBound))")

@@ -23,11 +23,17 @@ enum ReadWriteCalls {
     static func read(_ task: KernelTask, _ file: FileDescription, at offset: Int64?, _ buffer: inout IOBuffer, nonblocking: Bool? = nil)
         throws(Errno) -> Int
     {
+        var result = 0
+        defer { task.noteRead(result) }
         try VFS.checkReadable(file)
-        do throws(Errno) { return try VFS.read(file, at: offset, into: &buffer, task) } catch {
+        do throws(Errno) {
+            result = try VFS.read(file, at: offset, into: &buffer, task)
+            return result
+        } catch {
             if error != .EAGAIN || nonblocking ?? file.isNonblocking { throw error }
         }
-        return try waitAndRead(task, file, at: offset, &buffer)
+        result = try waitAndRead(task, file, at: offset, &buffer)
+        return result
     }
 
     private static func waitAndRead(_ task: KernelTask, _ file: FileDescription, at offset: Int64?, _ buffer: inout IOBuffer) throws(Errno)
@@ -59,9 +65,10 @@ enum ReadWriteCalls {
     static func write(_ task: KernelTask, _ file: FileDescription, at offset: Int64?, _ buffer: inout IOBuffer, nonblocking: Bool? = nil)
         throws(Errno) -> Int
     {
+        var done = 0
+        defer { task.noteWrite(done) }
         try VFS.checkWritable(file)
         let mayWait = !(nonblocking ?? file.isNonblocking)
-        var done = 0
         do throws(Errno) {
             done = try VFS.write(file, at: offset, from: &buffer, task)
             if !mayWait || !file.writesCompletely || buffer.remaining == 0 || done == 0 { return done }
@@ -69,7 +76,8 @@ enum ReadWriteCalls {
             if error == .EPIPE { task.send(.user(Signal.SIGPIPE, from: task)) }
             if error != .EAGAIN || !mayWait { throw error }
         }
-        return try waitAndWrite(task, file, at: offset, &buffer, done: done)
+        done = try waitAndWrite(task, file, at: offset, &buffer, done: done)
+        return done
     }
 
     private static func waitAndWrite(
