@@ -218,8 +218,9 @@ enum ExecSession {
             throw StartErrorText.describe(
                 error, program: specification.process.arguments.first.map { String(decoding: $0, as: UTF8.self) } ?? "")
         }
-        started()
+        // Before anybody may think that killing this process ends what it carries: the Sentry has to know that it waits.
         let call = try waiting.begin("/v1/wait", task)
+        started()
         while true {
             if let report = try waiting.takeResponse(call, returning: ExitReport.self) { return Int32(report.status) }
             foreground.wait(for: waiting.descriptor, container: task.container, pid: task.pid, terminal: terminal, directory: directory)
