@@ -85,7 +85,9 @@ final class Pair: Sendable {
         }
     }
 
-    init(flags: TreeFlags = [], descriptorLimit: Int = 64, handleLimit: Int = 4096, root path: String? = nil) throws {
+    init(
+        flags: TreeFlags = [], descriptorLimit: Int = 64, handleLimit: Int = 4096, root path: String? = nil, identities: Identities = .same
+    ) throws {
         directory = try TemporaryDirectory()
         let sockets = try HostCall.socketPair()
         let descriptor = SharedDescriptor(
@@ -96,7 +98,7 @@ final class Pair: Sendable {
         let ended = Ended()
         self.ended = ended
         try startThread {
-            let server = FileServer(trees: [tree], handleLimit: handleLimit, descriptorLimit: descriptorLimit)
+            let server = FileServer(trees: [tree], identities: identities, handleLimit: handleLimit, descriptorLimit: descriptorLimit)
             let connection = FileServerConnection(OwnedDescriptor(adopting: number), service: server)
             do {
                 try connection.run()

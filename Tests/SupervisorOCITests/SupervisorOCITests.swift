@@ -120,6 +120,69 @@ import Testing
         #expect(throws: ConfigurationError.self) { try parse([mapping(4_294_967_295, 0, 2)]) }
     }
 
+    /// The texts are those that runc prints.
+    @Test func userNamespaces() throws {
+        func mapping(_ a: Int, _ b: Int, _ n: Int) -> JSON {
+            .object([.init("containerID", .integer(a)), .init("hostID", .integer(b)), .init("size", .integer(n))])
+        }
+        func text(
+            users: [JSON] = [mapping(0, 100_000, 10)], groups: [JSON] = [mapping(0, 100_000, 10)], path: String = "",
+            user: (Int, Int) = (0, 0),
+            others: [Int] = [], mount: [JSON.Member] = []
+        ) -> String {
+            let json = JSON.object([
+                .init("ociVersion", .string("1.0.2")), .init("root", .object([.init("path", .string("r"))])),
+                .init(
+                    "process",
+                    .object([
+                        .init("cwd", .string("/")), .init("args", .strings(["x"])),
+                        .init(
+                            "user",
+                            .object([
+                                .init("uid", .integer(user.0)), .init("gid", .integer(user.1)),
+                                .init("additionalGids", .array(others.map { JSON.integer($0) })),
+                            ])),
+                    ])),
+                .init(
+                    "mounts",
+                    .array([
+                        .object(
+                            [.init("destination", .string("/m")), .init("type", .string("bind")), .init("source", .string("/"))] + mount)
+                    ])),
+                .init(
+                    "linux",
+                    .object([
+                        .init(
+                            "namespaces",
+                            .array([.object([.init("type", .string("user"))] + (path.isEmpty ? [] : [.init("path", .string(path))]))])),
+                        .init("uidMappings", .array(users)), .init("gidMappings", .array(groups)),
+                    ])),
+            ])
+            do throws(ConfigurationError) {
+                _ = try RuntimeSpec(reading: FieldReader(json))
+                return ""
+            } catch { return error.description }
+        }
+        #expect(text().isEmpty)
+        #expect(text(users: []).contains("User namespaces enabled, but no uid mappings found"))
+        #expect(text(groups: []).contains("User namespaces enabled, but no gid mappings found"))
+        #expect(text(users: [mapping(1, 100_000, 10)]).contains("User namespaces enabled, but no user mapping found"))
+        #expect(text(groups: [mapping(1, 100_000, 10)]).contains("User namespaces enabled, but no group mapping found"))
+        #expect(text(users: [mapping(0, 100_000, 0)]).contains("linux.uidMappings[0]"))
+        #expect(text(groups: [mapping(0, 1, 5), mapping(4, 100, 5)]).contains("linux.gidMappings[1]: overlaps linux.gidMappings[0]"))
+        #expect(text(users: (0..<340).map { mapping($0, 2 * $0, 1) }).isEmpty)
+        #expect(text(users: (0..<341).map { mapping($0, 2 * $0, 1) }).contains("uidMappings"))
+        #expect(text(user: (10, 0)).contains("cannot set uid to unmapped user in user namespace"))
+        #expect(text(user: (0, 10)).contains("cannot set gid to unmapped user in user namespace"))
+        #expect(text(others: [3, 10]).contains("setgroups: invalid argument") && text(others: [9]).isEmpty)
+        #expect(text(path: "/proc/7/ns/user").contains("/proc/7/ns/user"))
+        #expect(text(mount: [.init("uidMappings", .array([mapping(0, 1, 1)]))]).contains("id-mapped mounts are not served (/m)"))
+        #expect(text(mount: [.init("uidMappings", .array([]))]).isEmpty)
+        for option in ["idmap", "ridmap"] {
+            #expect(text(mount: [.init("options", .strings(["bind", option]))]).contains("id-mapped mounts"))
+        }
+    }
+
     @Test func mountOptions() {
         let options = MountOptions(["nosuid", "ro", "rw", "size=64k", "rprivate", "rnoexec", "tmpcopyup", "ro"])
         #expect(options.flags == 1 | 2 | 8)

@@ -1,3 +1,4 @@
+public import Host
 public import Wire
 
 /// A name and a value (sysctl, annotation).
@@ -125,6 +126,12 @@ public struct IdentityMapping: WireStructure, Equatable {
         try v.integer("containerID", &containerID)
         try v.integer("hostID", &hostID)
         try v.integer("count", &count)
+    }
+}
+
+extension IdentityMap {
+    public init(_ mappings: [IdentityMapping]) {
+        self.init(mappings.map { Extent(container: $0.containerID, host: $0.hostID, count: $0.count) })
     }
 }
 

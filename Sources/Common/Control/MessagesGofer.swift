@@ -61,6 +61,9 @@ public struct GoferConfiguration: WireStructure, Equatable {
     public var trees: [TreeSpecification] = []
     /// Nodes may be made (keeps CAP_MKNOD).
     public var allowMakeNode = false
+    /// The container's user namespace; empty: ids are the host's.
+    public var uidMappings: [IdentityMapping] = []
+    public var gidMappings: [IdentityMapping] = []
 
     public init() {}
 
@@ -69,5 +72,7 @@ public struct GoferConfiguration: WireStructure, Equatable {
         try v.text("id", &id, maximum: MessageLimits.identifier)
         try v.structures("trees", &trees, maximum: MessageLimits.entries)
         try v.boolean("allowMakeNode", &allowMakeNode, "keeps CAP_MKNOD")
+        try v.inlines("uidMappings", &uidMappings, maximum: 340)
+        try v.inlines("gidMappings", &gidMappings, maximum: 340)
     }
 }

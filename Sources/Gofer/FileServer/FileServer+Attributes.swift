@@ -18,7 +18,7 @@ extension FileServer {
         let opened = try openData(node, flags: flags)
         // Not by O_TRUNC: first it had to be the right file.
         if request.options.contains(.truncate) { try HostCall.truncate(opened.rawValue, to: 0) }
-        let attributes = NodeAttributes(try HostCall.statx(at: opened.rawValue))
+        let attributes = identities.attributes(try HostCall.statx(at: opened.rawValue))
         donated = consume opened
         return OpenReply(attributes: attributes)
     }
@@ -27,6 +27,8 @@ extension FileServer {
         let node = try nodes.node(request.handle)
         try checkWritable(node)
         let valid = request.valid
+        let user = valid.contains(.user) ? try identities.hostUser(request.user) : .max
+        let group = valid.contains(.group) ? try identities.hostGroup(request.group) : .max
         if valid.contains(.size) {
             let data = try openData(node, flags: OpenFlag.O_WRONLY)
             try HostCall.truncate(data.rawValue, to: Int64(clamping: request.size))
@@ -34,8 +36,7 @@ extension FileServer {
         let descriptor = try descriptor(of: node)
         if !valid.isDisjoint(with: [.user, .group]) {
             try HostCall.changeOwner(
-                at: descriptor.rawValue, user: valid.contains(.user) ? request.user : .max,
-                group: valid.contains(.group) ? request.group : .max, flags: AtFlag.AT_EMPTY_PATH)
+                at: descriptor.rawValue, user: user, group: group, flags: AtFlag.AT_EMPTY_PATH)
         }
         // After the owner, whose change takes the set-ID bits away.
         if valid.contains(.mode) {
@@ -48,7 +49,7 @@ extension FileServer {
             try HostCall.changeTimes(
                 at: descriptor.rawValue, access: access, modification: modification, flags: AtFlag.AT_EMPTY_PATH)
         }
-        return SetStatReply(attributes: try Self.attributes(descriptor))
+        return SetStatReply(attributes: try attributes(descriptor))
     }
 
     private static func time(_ time: WireTime, _ isSet: Bool, now: Bool) -> Timespec {
@@ -71,7 +72,7 @@ extension FileServer {
         _ descriptor: SharedDescriptor, _ node: ServedNode?, _ body: (Int32) throws(Errno) -> R
     ) throws(Errno) -> R {
         let type: UInt32
-        if let node { type = node.type } else { type = try Self.attributes(descriptor).type }
+        if let node { type = node.type } else { type = try attributes(descriptor).type }
         if type == FileMode.S_IFDIR {
             let data = try HostCall.open([0x2e], flags: OpenFlag.O_RDONLY | OpenFlag.O_DIRECTORY, at: descriptor.rawValue)
             return try body(data.rawValue)
@@ -96,7 +97,7 @@ extension FileServer {
         if node.isData, let data = node.descriptor { return try body(data.rawValue, nil) }
         if hasPathAttributes, let parent = node.parent, !node.isPinned {
             let directory = try descriptor(of: parent)
-            guard FileIdentity(try Self.attributes(node.name, at: directory)) == node.identity else { throw .ESTALE }
+            guard FileIdentity(try attributes(node.name, at: directory)) == node.identity else { throw .ESTALE }
             do { return try body(directory.rawValue, node.name) } catch {
                 guard error == .ENOSYS else { throw error }
                 hasPathAttributes = false
@@ -108,19 +109,20 @@ extension FileServer {
     public func serve(_ request: GetExtendedAttributeRequest) throws(Errno) -> GetExtendedAttributeReply {
         let node = try nodes.node(request.handle)
         try Self.checkAttribute(request.name)
-        return GetExtendedAttributeReply(
-            value: try withAttributes(node) { (descriptor, path) throws(Errno) in
-                try HostCall.extendedAttribute(descriptor, request.name, path: path)
-            })
+        let value = try withAttributes(node) { (descriptor, path) throws(Errno) in
+            try HostCall.extendedAttribute(descriptor, request.name, path: path)
+        }
+        return GetExtendedAttributeReply(value: try identities.containerValue(request.name, value))
     }
 
     public func serve(_ request: SetExtendedAttributeRequest) throws(Errno) -> Done {
         let node = try nodes.node(request.handle)
         try checkWritable(node)
         try Self.checkAttribute(request.name)
+        let value = try identities.hostValue(request.name, request.value)
         try withAttributes(node) { (descriptor, path) throws(Errno) in
             try HostCall.setExtendedAttribute(
-                descriptor, request.name, to: request.value, flags: Int32(truncatingIfNeeded: request.flags), path: path)
+                descriptor, request.name, to: value, flags: Int32(truncatingIfNeeded: request.flags), path: path)
         }
         return Done()
     }
@@ -178,7 +180,7 @@ extension FileServer {
         try HostCall.allocate(
             data.rawValue, mode: Int32(truncatingIfNeeded: request.mode), offset: Int64(clamping: request.offset),
             length: Int64(clamping: request.length))
-        return AllocateReply(attributes: NodeAttributes(try HostCall.statx(at: data.rawValue)))
+        return AllocateReply(attributes: identities.attributes(try HostCall.statx(at: data.rawValue)))
     }
 
     /// Data goes straight to donated descriptors, so there is nothing here to come late.

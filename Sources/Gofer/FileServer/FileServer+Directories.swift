@@ -49,7 +49,7 @@ extension FileServer {
                 stream.position = entry.nextOffset
                 if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
                 var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
-                if request.withAttributes, let attributes = try? Self.attributes(entry.name, at: stream.descriptor) {
+                if request.withAttributes, let attributes = try? attributes(entry.name, at: stream.descriptor) {
                     result.node = try? enter(entry.name, of: node, attributes).1
                 }
                 nameBytes += entry.name.count
@@ -65,13 +65,14 @@ extension FileServer {
         let directory = try writableDirectory(request.directory)
         try check(request.name)
         let base = try descriptor(of: directory)
+        let (user, group) = (try identities.hostUser(request.user), try identities.hostGroup(request.group, in: base))
         let flags = OpenFlag.O_RDWR | OpenFlag.O_CREAT | OpenFlag.O_EXCL | OpenFlag.O_NOFOLLOW
         let opened = try HostCall.open(request.name, flags: flags, mode: request.mode & 0o7777, at: base.rawValue)
         do {
-            try HostCall.changeOwner(at: opened.rawValue, user: request.user, group: request.group, flags: AtFlag.AT_EMPTY_PATH)
+            try HostCall.changeOwner(at: opened.rawValue, user: user, group: group, flags: AtFlag.AT_EMPTY_PATH)
             // A change of owner takes the set-ID bits away.
             if request.mode & 0o6000 != 0 { try HostCall.changeMode(opened.rawValue, to: request.mode & 0o7777) }
-            let attributes = NodeAttributes(try HostCall.statx(at: opened.rawValue))
+            let attributes = identities.attributes(try HostCall.statx(at: opened.rawValue))
             let node = try enter(request.name, of: directory, attributes).1
             donated = consume opened
             return CreateReply(node: node)
@@ -84,11 +85,12 @@ extension FileServer {
     public func serve(_ request: CreateUnnamedRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> CreateUnnamedReply {
         let directory = try writableDirectory(request.directory)
         let base = try descriptor(of: directory)
+        let (user, group) = (try identities.hostUser(request.user), try identities.hostGroup(request.group, in: base))
         let opened = try HostCall.open(
             [0x2e], flags: OpenFlag.O_RDWR | OpenFlag.O_TMPFILE, mode: request.mode & 0o7777, at: base.rawValue)
-        try HostCall.changeOwner(at: opened.rawValue, user: request.user, group: request.group, flags: AtFlag.AT_EMPTY_PATH)
+        try HostCall.changeOwner(at: opened.rawValue, user: user, group: group, flags: AtFlag.AT_EMPTY_PATH)
         if request.mode & 0o6000 != 0 { try HostCall.changeMode(opened.rawValue, to: request.mode & 0o7777) }
-        let attributes = NodeAttributes(try HostCall.statx(at: opened.rawValue))
+        let attributes = identities.attributes(try HostCall.statx(at: opened.rawValue))
         let kept = SharedDescriptor(try opened.duplicate())
         let (node, result) = try enter([], of: directory, attributes, kept)
         node.isData = true
@@ -104,15 +106,16 @@ extension FileServer {
         let directory = try writableDirectory(request.directory)
         try check(request.name)
         let base = try descriptor(of: directory)
+        let (user, group) = (try identities.hostUser(request.user), try identities.hostGroup(request.group, in: base))
         try HostCall.makeDirectory(request.name, mode: request.mode & 0o1777, at: base.rawValue)
         do {
             let made = try Self.openPath(request.name, at: base, flags: OpenFlag.O_DIRECTORY)
-            try HostCall.changeOwner(at: made.rawValue, user: request.user, group: request.group, flags: AtFlag.AT_EMPTY_PATH)
+            try HostCall.changeOwner(at: made.rawValue, user: user, group: group, flags: AtFlag.AT_EMPTY_PATH)
             // The host inherits set-group-ID from the directory by its own rule; the client says what it wants.
-            var attributes = try Self.attributes(made)
+            var attributes = try attributes(made)
             if attributes.mode & 0o7777 != request.mode {
                 try changeMode(made, nil, to: request.mode)
-                attributes = try Self.attributes(made)
+                attributes = try self.attributes(made)
             }
             return MakeDirectoryReply(node: try enter(request.name, of: directory, attributes, made).1)
         } catch {
@@ -126,14 +129,16 @@ extension FileServer {
         try check(request.name)
         guard !request.target.isEmpty, !request.target.contains(0) else { throw .ENOENT }
         let base = try descriptor(of: directory)
+        let (user, group) = (try identities.hostUser(request.user), try identities.hostGroup(request.group, in: base))
         try HostCall.makeSymbolicLink(request.name, target: request.target, at: base.rawValue)
-        return SymlinkReply(node: try adopt(request.name, directory, base, request.user, request.group, mode: nil))
+        return SymlinkReply(node: try adopt(request.name, directory, base, user, group, mode: nil))
     }
 
     public func serve(_ request: MakeNodeRequest) throws(Errno) -> MakeNodeReply {
         let directory = try writableDirectory(request.directory)
         try check(request.name)
         let base = try descriptor(of: directory)
+        let (user, group) = (try identities.hostUser(request.user), try identities.hostGroup(request.group, in: base))
         var device: UInt64 = 0
         switch request.mode & FileMode.S_IFMT {
         case FileMode.S_IFIFO, FileMode.S_IFSOCK, FileMode.S_IFREG, 0: break
@@ -145,20 +150,20 @@ extension FileServer {
         }
         try HostCall.makeNode(request.name, mode: request.mode, device: device, at: base.rawValue)
         return MakeNodeReply(
-            node: try adopt(request.name, directory, base, request.user, request.group, mode: request.mode & 0o7777))
+            node: try adopt(request.name, directory, base, user, group, mode: request.mode & 0o7777))
     }
 
-    /// Gives what was just made its owner, and a handle; or takes it away again.
+    /// Gives what was just made its owner (the host's ids), and a handle; or takes it away again.
     private func adopt(
         _ name: [UInt8], _ directory: ServedNode, _ base: SharedDescriptor, _ user: UInt32, _ group: UInt32, mode: UInt32?
     ) throws(Errno) -> Node {
         do {
             let made = try Self.openPath(name, at: base)
             try HostCall.changeOwner(at: made.rawValue, user: user, group: group, flags: AtFlag.AT_EMPTY_PATH)
-            var attributes = try Self.attributes(made)
+            var attributes = try attributes(made)
             if let mode, attributes.mode & 0o7777 != mode {
                 try changeMode(made, nil, to: mode)
-                attributes = try Self.attributes(made)
+                attributes = try self.attributes(made)
             }
             return try enter(name, of: directory, attributes).1
         } catch {
@@ -177,7 +182,7 @@ extension FileServer {
         let base = try descriptor(of: directory)
         try HostCall.makeLink(
             source: [], at: source.rawValue, to: request.name, at: base.rawValue, flags: AtFlag.AT_EMPTY_PATH)
-        let attributes = try Self.attributes(source)
+        let attributes = try attributes(source)
         if target.name.isEmpty, !target.isRoot {
             // An unnamed file has got a name, and need not be kept open for ever.
             target.parent = directory
@@ -227,7 +232,7 @@ extension FileServer {
     }
 
     private func follow(_ node: ServedNode, to directory: ServedNode, _ base: SharedDescriptor, _ name: [UInt8]) {
-        guard !node.isRoot, node.tree == directory.tree, let attributes = try? Self.attributes(name, at: base),
+        guard !node.isRoot, node.tree == directory.tree, let attributes = try? attributes(name, at: base),
             FileIdentity(attributes) == node.identity
         else { return }
         node.parent = directory

@@ -10,6 +10,8 @@ public import LinuxABI
 public final class FileServer: FileService {
     let trees: [ServedTree]
     let nodes: NodeTable
+    /// What the container calls the host's ids.
+    let identities: Identities
     /// Directories that are being read, in order of use, each with the position its descriptor stands at.
     var streams: [DirectoryStream] = []
     /// Whether the host has fchmodat2 (Linux 6.6) and the xattrat family (Linux 6.13); found out at the first use.
@@ -19,8 +21,9 @@ public final class FileServer: FileService {
     /// - Parameters:
     ///   - handleLimit: most handles that the client may hold.
     ///   - descriptorLimit: most descriptors that are held for them, well below RLIMIT_NOFILE.
-    public init(trees: [ServedTree], handleLimit: Int = 1 << 20, descriptorLimit: Int = 512) {
+    public init(trees: [ServedTree], identities: Identities = .same, handleLimit: Int = 1 << 20, descriptorLimit: Int = 512) {
         self.trees = trees
+        self.identities = identities
         nodes = NodeTable(handleLimit: handleLimit, descriptorLimit: descriptorLimit)
     }
 
@@ -74,7 +77,7 @@ public final class FileServer: FileService {
         guard var current = top.descriptor else { throw .ESTALE }
         for step in chain.reversed() {
             let opened = try Self.openPath(step.name, at: current)
-            guard FileIdentity(try Self.attributes(opened)) == step.identity else { throw .ESTALE }
+            guard FileIdentity(try attributes(opened)) == step.identity else { throw .ESTALE }
             try nodes.attach(opened, to: step)
             ServerMetrics.opened.add()
             current = opened
@@ -89,13 +92,14 @@ public final class FileServer: FileService {
     }
 
     /// The attributes of a descriptor's file.
-    static func attributes(_ descriptor: SharedDescriptor) throws(Errno) -> NodeAttributes {
-        NodeAttributes(try HostCall.statx(at: descriptor.rawValue))
+    func attributes(_ descriptor: SharedDescriptor) throws(Errno) -> NodeAttributes {
+        identities.attributes(try HostCall.statx(at: descriptor.rawValue))
     }
 
     /// The attributes of `name` itself.
-    static func attributes(_ name: [UInt8], at directory: SharedDescriptor) throws(Errno) -> NodeAttributes {
-        NodeAttributes(try HostCall.statx(at: directory.rawValue, name, flags: AtFlag.AT_SYMLINK_NOFOLLOW | AtFlag.AT_NO_AUTOMOUNT))
+    func attributes(_ name: [UInt8], at directory: SharedDescriptor) throws(Errno) -> NodeAttributes {
+        identities.attributes(
+            try HostCall.statx(at: directory.rawValue, name, flags: AtFlag.AT_SYMLINK_NOFOLLOW | AtFlag.AT_NO_AUTOMOUNT))
     }
 
     /// A node with a new handle for a file of `directory`.
@@ -131,7 +135,7 @@ public final class FileServer: FileService {
         // Should the name mean a FIFO by now, O_NONBLOCK keeps the open from waiting; the trees are mounted nodev.
         let opened = try HostCall.open(
             node.name, flags: flags | OpenFlag.O_NOFOLLOW | OpenFlag.O_NONBLOCK | OpenFlag.O_NOCTTY, at: directory.rawValue)
-        let attributes = NodeAttributes(try HostCall.statx(at: opened.rawValue))
+        let attributes = identities.attributes(try HostCall.statx(at: opened.rawValue))
         guard attributes.type == FileMode.S_IFREG, FileIdentity(attributes) == node.identity else { throw .ESTALE }
         return opened
     }
@@ -146,7 +150,7 @@ public final class FileServer: FileService {
         let index = Int(request.tree)
         guard index < trees.count else { throw .ENOENT }
         let tree = trees[index]
-        let attributes = try Self.attributes(tree.root)
+        let attributes = try attributes(tree.root)
         let node = ServedNode(tree: index, parent: nil, name: [], attributes: attributes)
         node.isRoot = true
         node.descriptor = tree.root
@@ -170,7 +174,7 @@ public final class FileServer: FileService {
                 if index + 1 < request.names.count {
                     opened = try? Self.openPath(name, at: base, flags: OpenFlag.O_DIRECTORY)
                 }
-                attributes = if let opened { try Self.attributes(opened) } else { try Self.attributes(name, at: base) }
+                attributes = if let opened { try self.attributes(opened) } else { try self.attributes(name, at: base) }
                 let (next, node) = try enter(name, of: current, attributes, opened)
                 reply.nodes.append(node)
                 guard attributes.type == FileMode.S_IFDIR else { break }
@@ -191,11 +195,11 @@ public final class FileServer: FileService {
     /// The present attributes of a node; by name where that saves opening it.
     func attributes(of node: ServedNode) throws(Errno) -> NodeAttributes {
         if node.descriptor == nil, let parent = node.parent {
-            let attributes = try Self.attributes(node.name, at: try descriptor(of: parent))
+            let attributes = try attributes(node.name, at: try descriptor(of: parent))
             guard FileIdentity(attributes) == node.identity else { throw .ESTALE }
             return attributes
         }
-        return try Self.attributes(try descriptor(of: node))
+        return try attributes(try descriptor(of: node))
     }
 
     public func serve(_ request: ReadLinkRequest) throws(Errno) -> ReadLinkReply {

@@ -10,6 +10,8 @@ import LinuxABI
 /// ends where an earlier mount will be: what lies below is made in that file system, by the one who mounts it.
 struct MountPointMaker {
     private let root: Int32
+    /// What is made belongs to the container's root.
+    private let owner: (user: UInt32, group: UInt32)?
     /// The places that will be covered.
     private var covered: Set<FileIdentity> = []
     /// As many as Linux follows (path_resolution(7)).
@@ -17,7 +19,10 @@ struct MountPointMaker {
     /// Components that one path may have, its links' included.
     private static let componentLimit = 4096
 
-    init(root: Int32) { self.root = root }
+    init(root: Int32, identities: Identities = .same) {
+        self.root = root
+        owner = identities.users.host(0).flatMap { user in identities.groups.host(0).map { (user, $0) } }
+    }
 
     /// Makes `point` unless it exists.
     mutating func make(_ point: MountPointSpecification) throws(SandboxError) {
@@ -73,6 +78,7 @@ struct MountPointMaker {
             guard error == .ENOENT else { throw error }
         }
         do throws(Errno) {
+            // A race with the host's own processes may end with the owner of what they made changed; they are as privileged as this.
             if asFile {
                 let made = OpenFlag.O_WRONLY | OpenFlag.O_CREAT | OpenFlag.O_EXCL | OpenFlag.O_NOFOLLOW
                 _ = try HostCall.open(name, flags: made, mode: 0o755, at: directory)
@@ -83,7 +89,11 @@ struct MountPointMaker {
             // Somebody else was faster.
             if error != .EEXIST { throw error }
         }
-        return SharedDescriptor(try HostCall.open(name, flags: flags, at: directory))
+        let made = SharedDescriptor(try HostCall.open(name, flags: flags, at: directory))
+        if let owner, owner != (0, 0) {
+            try HostCall.changeOwner(at: made.rawValue, user: owner.user, group: owner.group, flags: AtFlag.AT_EMPTY_PATH)
+        }
+        return made
     }
 
     private static func components(_ path: [UInt8]) -> [[UInt8]] {

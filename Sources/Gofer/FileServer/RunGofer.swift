@@ -31,6 +31,7 @@ private struct Gofer {
     private let files: Int32
     private let isListening: Bool
     private let makeNodes: Bool
+    private let identities: Identities
 
     init(_ options: GoferOptions) throws(SandboxError) {
         self.options = options
@@ -51,9 +52,10 @@ private struct Gofer {
             throw SandboxError(.invalidArgument, "no tree to serve", hint: "give --config-fd or --tree")
         }
         makeNodes = configuration.allowMakeNode
+        identities = Identities(users: IdentityMap(configuration.uidMappings), groups: IdentityMap(configuration.gidMappings))
         HostCall.setFileCreationMask(0)
         var trees: [ServedTree] = []
-        for specification in configuration.trees { trees.append(try ServedTree.open(specification)) }
+        for specification in configuration.trees { trees.append(try ServedTree.open(specification, identities)) }
         self.trees = trees
         control = try options.common.makeControlServer(
             component: "gofer", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
@@ -103,6 +105,7 @@ private struct Gofer {
         }
         let trees = trees
         let limit = descriptorLimit
+        let identities = identities
         control.report("/v1/descriptors") {
             DescriptorReport(
                 trees: UInt32(clamping: trees.count), handles: ServerMetrics.handles.value, descriptors: ServerMetrics.descriptors.value,
@@ -112,10 +115,10 @@ private struct Gofer {
         let files = files
         let body: @Sendable () -> Void =
             if isListening {
-                { Self.accept(files, trees, limit) }
+                { Self.accept(files, trees, identities, limit) }
             } else {
                 {
-                    let status = Self.serve(OwnedDescriptor(adopting: files), trees, limit)
+                    let status = Self.serve(OwnedDescriptor(adopting: files), trees, identities, limit)
                     let told = told.value.load(ordering: .relaxed)
                     finish(told >= 0 ? told : status)
                 }
@@ -130,8 +133,8 @@ private struct Gofer {
     }
 
     /// Serves one client to its end: 0, or 1 when it broke the protocol.
-    private static func serve(_ socket: consuming OwnedDescriptor, _ trees: [ServedTree], _ limit: Int) -> Int32 {
-        let connection = FileServerConnection(socket, service: FileServer(trees: trees, descriptorLimit: limit))
+    private static func serve(_ socket: consuming OwnedDescriptor, _ trees: [ServedTree], _ identities: Identities, _ limit: Int) -> Int32 {
+        let connection = FileServerConnection(socket, service: FileServer(trees: trees, identities: identities, descriptorLimit: limit))
         do throws(ConnectionError) { try connection.run() } catch {
             Log.error("file connection closed: \(error)", [("served", "\(connection.served)")])
             return 1
@@ -141,11 +144,11 @@ private struct Gofer {
     }
 
     /// By hand: any number of clients, each on a thread with handles of its own.
-    private static func accept(_ listening: Int32, _ trees: [ServedTree], _ limit: Int) {
+    private static func accept(_ listening: Int32, _ trees: [ServedTree], _ identities: Identities, _ limit: Int) {
         while true {
             do throws(Errno) {
                 let number = try HostCall.accept(listening).release()
-                try startThread { _ = serve(OwnedDescriptor(adopting: number), trees, limit) }
+                try startThread { _ = serve(OwnedDescriptor(adopting: number), trees, identities, limit) }
             } catch {
                 Log.error("cannot accept on the file socket: \(error)")
                 return
@@ -156,12 +159,13 @@ private struct Gofer {
 
 extension ServedTree {
     /// Opens the tree that the Supervisor described.
-    fileprivate static func open(_ specification: TreeSpecification) throws(SandboxError) -> ServedTree {
+    fileprivate static func open(_ specification: TreeSpecification, _ identities: Identities) throws(SandboxError) -> ServedTree {
         var flags: TreeFlags = []
         if specification.readOnly { flags.insert(.readOnly) }
         if specification.allowDevices { flags.insert(.devices) }
         let tree = try open(
-            path: specification.source, recursive: specification.recursive, flags: flags, mountPoints: specification.mountPoints)
+            path: specification.source, recursive: specification.recursive, flags: flags, mountPoints: specification.mountPoints,
+            identities: identities)
         let shown = String(decoding: specification.source, as: UTF8.self)
         Log.debug("tree", [("source", shown), ("flags", "\(flags.rawValue)")])
         return tree

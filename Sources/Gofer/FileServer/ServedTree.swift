@@ -27,15 +27,16 @@ extension ServedTree {
     /// before the process confines itself: it needs CAP_SYS_ADMIN, and /proc where the tree is a single file.
     /// What is missing of `mountPoints` is made first, on the host, as runtimes do.
     /// - Throws: a SandboxError that names the path.
-    public static func open(path: [UInt8], recursive: Bool, flags: TreeFlags, mountPoints: [MountPointSpecification] = [])
-        throws(SandboxError) -> ServedTree
-    {
+    public static func open(
+        path: [UInt8], recursive: Bool, flags: TreeFlags, mountPoints: [MountPointSpecification] = [],
+        identities: Identities = .same
+    ) throws(SandboxError) -> ServedTree {
         let shown = String(decoding: path, as: UTF8.self)
         let mount: OwnedDescriptor
         do { mount = try HostCall.cloneTree(path, recursive: recursive) } catch {
             throw SandboxError(error, "cannot open the tree '\(shown)'")
         }
-        var maker = MountPointMaker(root: mount.rawValue)
+        var maker = MountPointMaker(root: mount.rawValue, identities: identities)
         for point in mountPoints { try maker.make(point) }
         var set = MountAttribute.MOUNT_ATTR_NOSUID
         var clear = MountAttribute.MOUNT_ATTR_NOEXEC

@@ -103,6 +103,8 @@ final class SandboxContainer: Sendable {
                     hint: "the filter has more than \(ClassicBPF.BPF_MAXINSNS) instructions: use fewer rules")
             }
         }
+        let users = IdentityMap(specification.uidMappings), groups = IdentityMap(specification.gidMappings)
+        if !users.isIdentity || !groups.isIdentity { configuration.userNamespace = UserNamespace(users: users, groups: groups) }
         return configuration
     }
 
@@ -174,7 +176,8 @@ final class SandboxContainer: Sendable {
             throw SandboxError(error, "set up the standard streams")
         }
         let tools = PathTools(context: KernelFileContext.shared, root: root)
-        var configuration = try ProcessBuilder(specification: specification, tools: tools).build(files: files)
+        var configuration = try ProcessBuilder(specification: specification, tools: tools, userNamespace: container.userNamespace).build(
+            files: files)
         configuration.terminal = terminal?.terminal
         configuration.onExit = onExit
         let name = String(decoding: specification.arguments.first ?? [], as: UTF8.self)

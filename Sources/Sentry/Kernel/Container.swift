@@ -19,6 +19,8 @@ public struct ContainerConfiguration: Sendable {
     public var sharedPIDNamespace: PIDNamespace?
     /// linux.seccomp of the OCI configuration, compiled; applied to every process started in the container.
     public var seccomp: [SeccompFilter] = []
+    /// linux.uidMappings and gidMappings.
+    public var userNamespace = UserNamespace.initial
 
     public init(identifier: String, memoryFile: MemoryFile) {
         self.identifier = identifier
@@ -51,6 +53,8 @@ public final class Container: Sendable {
     public let seccomp: [SeccompFilter]
     /// /proc/loadavg
     public let load: LoadAverage
+    /// Which ids the container has; every process started in it gets it with its credentials.
+    public let userNamespace: UserNamespace
 
     public struct State: Sendable {
         /// uname(2) nodename, at most 64 bytes.
@@ -88,6 +92,7 @@ public final class Container: Sendable {
         processorCount = max(1, configuration.processorCount)
         seccomp = configuration.seccomp
         load = LoadAverage(start: HostClock.monotonic)
+        userNamespace = configuration.userNamespace
         state = Mutex(
             State(hostName: configuration.hostName, domainName: configuration.domainName, tasksLimit: configuration.tasksLimit))
     }

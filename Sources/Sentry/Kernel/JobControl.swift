@@ -77,7 +77,7 @@ extension KernelTask {
                 throw .EPERM
             }
             if let current, current !== session, current.tree[proof].terminal === terminal {
-                guard steal, credentials.has(.CAP_SYS_ADMIN) else { throw .EPERM }
+                guard steal, credentials.hasGlobally(.CAP_SYS_ADMIN) else { throw .EPERM }
                 current.tree[proof].terminal = nil
                 current.tree[proof].foreground = nil
             }

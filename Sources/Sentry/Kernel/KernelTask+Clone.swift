@@ -30,8 +30,8 @@ extension KernelTask {
         // Threads count too. Per user in Linux; the container is the user's whole world here.
         let limit = threadGroup.limits.current(Resource.RLIMIT_NPROC)
         let credentials = credentials
-        if UInt64(container.liveTasks) >= limit, credentials.user.real != 0, !credentials.has(.CAP_SYS_RESOURCE),
-            !credentials.has(.CAP_SYS_ADMIN)
+        if UInt64(container.liveTasks) >= limit, credentials.user.real != 0, !credentials.hasGlobally(.CAP_SYS_RESOURCE),
+            !credentials.hasGlobally(.CAP_SYS_ADMIN)
         {
             throw .EAGAIN
         }

@@ -9,6 +9,7 @@ public struct CredentialsChange: Sendable {
     public var permitted, effective, inheritable, bounding, ambient: Capabilities
     public var secureBits: UInt32
     public var noNewPrivileges: Bool
+    let userNamespace: UserNamespace
 
     init(_ old: Credentials) {
         user = old.user
@@ -21,11 +22,12 @@ public struct CredentialsChange: Sendable {
         ambient = old.ambient
         secureBits = old.secureBits
         noNewPrivileges = old.noNewPrivileges
+        userNamespace = old.userNamespace
     }
     var credentials: Credentials {
         Credentials(
             user: user, group: group, groups: groups, permitted: permitted, effective: effective, inheritable: inheritable,
-            bounding: bounding, ambient: ambient, secureBits: secureBits, noNewPrivileges: noNewPrivileges)
+            bounding: bounding, ambient: ambient, secureBits: secureBits, noNewPrivileges: noNewPrivileges, userNamespace: userNamespace)
     }
 }
 

@@ -40,7 +40,7 @@ extension KernelTask {
         let isPlain = new.user.effective == new.user.real && new.group.effective == new.group.real && !program.execution.isUnreadable
         program.memory.dumpable.store(isPlain ? 1 : 0, ordering: .relaxed)
         if program.execution.isSecure || old.user.effective != new.user.effective { parentDeathSignal.store(0, ordering: .relaxed) }
-        program.memory.space.setLimits(threadGroup.limits.memoryLimits(mayLock: new.has(.CAP_IPC_LOCK)))
+        program.memory.space.setLimits(threadGroup.limits.memoryLimits(mayLock: new.hasGlobally(.CAP_IPC_LOCK)))
         alternateStack = AlternateStack()
         robustList.store(0, ordering: .relaxed)
         clearThreadID = 0
@@ -114,12 +114,14 @@ extension KernelTask {
         // A program with privileges must not be in the hands of a tracer without.
         let tracer = kernel.tree.withLock { trace[$0].tracer }
         let isHeld = tracer.map { !$0.credentials.has(.CAP_SYS_PTRACE) } ?? false
+        // Set-ID bits of a file whose owner or group the user namespace does not know mean nothing.
+        let isForeign = attributes.isUserForeign || attributes.isGroupForeign
         let mayGain =
             !isHeld && !old.noNewPrivileges && !forcedNoNewPrivileges.load(ordering: .relaxed)
             && !file.path.mount.flags.contains(.noSetUserID)
         var user = old.user, group = old.group
-        if mayGain, attributes.permissions & 0o4000 != 0 { user.effective = attributes.user }
-        if mayGain, attributes.permissions & 0o2010 == 0o2010 { group.effective = attributes.group }
+        if mayGain, !isForeign, attributes.permissions & 0o4000 != 0 { user.effective = attributes.user }
+        if mayGain, !isForeign, attributes.permissions & 0o2010 == 0o2010 { group.effective = attributes.group }
         let isSetID = user.effective != old.user.effective || group.effective != old.group.effective
 
         // File capabilities, or for root all of them.
@@ -151,7 +153,7 @@ extension KernelTask {
         let new = Credentials(
             user: user, group: group, groups: old.groups, permitted: permitted, effective: effective, inheritable: old.inheritable,
             bounding: old.bounding, ambient: ambient, secureBits: old.secureBits & ~SecureBit.SECBIT_KEEP_CAPS,
-            noNewPrivileges: old.noNewPrivileges)
+            noNewPrivileges: old.noNewPrivileges, userNamespace: old.userNamespace)
         return ExecutionCredentials(credentials: new, isSecure: isSecure, isUnreadable: !isReadable)
     }
 }

@@ -47,11 +47,12 @@ public final class Credentials: Sendable {
     /// SECBIT_* of prctl(2).
     public let secureBits: UInt32
     public let noNewPrivileges: Bool
+    public let userNamespace: UserNamespace
 
     public init(
         user: Identity, group: Identity, groups: [UInt32] = [], permitted: Capabilities = [], effective: Capabilities = [],
         inheritable: Capabilities = [], bounding: Capabilities = .all, ambient: Capabilities = [], secureBits: UInt32 = 0,
-        noNewPrivileges: Bool = false
+        noNewPrivileges: Bool = false, userNamespace: UserNamespace = .initial
     ) {
         self.user = user
         self.group = group
@@ -63,6 +64,7 @@ public final class Credentials: Sendable {
         self.ambient = ambient
         self.secureBits = secureBits
         self.noNewPrivileges = noNewPrivileges
+        self.userNamespace = userNamespace
     }
 
     /// The kernel's own identity: root with every capability.
@@ -70,6 +72,9 @@ public final class Credentials: Sendable {
 
     /// Whether the effective set holds `capability`.
     @inlinable public func has(_ capability: Capabilities) -> Bool { effective.contains(capability) }
+
+    /// The same for what concerns more than the container: in a user namespace of its own nobody has that.
+    @inlinable public func hasGlobally(_ capability: Capabilities) -> Bool { effective.contains(capability) && userNamespace.isInitial }
 
     /// Whether `id` is the file-access group or a supplementary one.
     public func isMember(ofGroup id: UInt32) -> Bool { group.fileSystem == id || groups.contains(id) }

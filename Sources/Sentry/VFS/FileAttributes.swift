@@ -28,6 +28,9 @@ public struct FileAttributes: Hashable, Sendable {
     public var modificationTime = Timespec()
     public var changeTime = Timespec()
     public var birthTime: Timespec?
+    /// Owner or group has no id in the container's user namespace: nobody here is it, and no capability reaches the file.
+    public var isUserForeign = false
+    public var isGroupForeign = false
     public init() {}
     public init(type: FileType, permissions: UInt32) { mode = type.rawValue | permissions & 0o7777 }
     /// The type; `.regular` when the mode bits say nothing known.

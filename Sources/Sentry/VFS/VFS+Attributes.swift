@@ -1,3 +1,4 @@
+internal import Host
 public import LinuxABI
 
 extension VFS {
@@ -35,7 +36,7 @@ extension VFS {
     }
 
     private static func isOwner(_ attributes: FileAttributes, _ context: any FileContext) -> Bool {
-        context.credentials.user.fileSystem == attributes.user || context.credentials.has(.CAP_FOWNER)
+        context.credentials.owns(attributes) || context.credentials.has(.CAP_FOWNER, over: attributes)
     }
 
     /// chmod(2).
@@ -47,7 +48,7 @@ extension VFS {
         var change = AttributeChange()
         var permissions = mode & 0o7777
         // Who is not in the file's group cannot make it set-group-ID.
-        if !context.credentials.isMember(ofGroup: attributes.group), !context.credentials.has(.CAP_FSETID) {
+        if !context.credentials.isInGroup(of: attributes), !context.credentials.has(.CAP_FSETID, over: attributes) {
             permissions &= ~FileMode.S_ISGID
         }
         change.permissions = permissions
@@ -60,10 +61,16 @@ extension VFS {
         let inode = try writable(place)
         let attributes = try inode.attributes(context)
         let credentials = context.credentials
-        let isPrivileged = credentials.has(.CAP_CHOWN)
-        let isOwner = credentials.user.fileSystem == attributes.user
+        // What the user namespace has no id for is no owner.
+        if let user, !credentials.userNamespace.users.contains(user) { throw .EINVAL }
+        if let group, !credentials.userNamespace.groups.contains(group) { throw .EINVAL }
+        let isPrivileged = credentials.has(.CAP_CHOWN, over: attributes)
+        let isOwner = credentials.owns(attributes)
         if let user, !isPrivileged, !isOwner || user != attributes.user { throw .EPERM }
-        if let group, !isPrivileged, !isOwner || group != attributes.group && !credentials.isMember(ofGroup: group) { throw .EPERM }
+        if let group, !isPrivileged {
+            let isSame = group == attributes.group && !attributes.isGroupForeign
+            if !isOwner || !isSame && !credentials.isMember(ofGroup: group) { throw .EPERM }
+        }
         var change = AttributeChange()
         change.user = user
         change.group = group
@@ -129,7 +136,7 @@ extension VFS {
     // MARK: Extended attributes (xattr(7))
 
     private static let user = Array("user.".utf8), trusted = Array("trusted.".utf8), system = Array("system.".utf8),
-        security = Array("security.".utf8)
+        security = Array("security.".utf8), capability = Array("security.capability".utf8)
 
     /// Applies the rules of the name spaces.
     private static func checkAttributeName(_ name: [UInt8], of inode: Inode, writing: Bool, _ context: any FileContext) throws(Errno) {
@@ -144,9 +151,11 @@ extension VFS {
             }
             try inode.checkAccess(writing ? .write : .read, context)
         } else if name.starts(with: trusted) {
-            guard context.credentials.has(.CAP_SYS_ADMIN) else { throw writing ? .EPERM : .ENODATA }
+            guard context.credentials.hasGlobally(.CAP_SYS_ADMIN) else { throw writing ? .EPERM : .ENODATA }
+        } else if name == Self.capability {
+            if writing, !context.credentials.has(.CAP_SETFCAP, over: try inode.attributes(context)) { throw .EPERM }
         } else if name.starts(with: security) {
-            if writing, !context.credentials.has(.CAP_SYS_ADMIN), !context.credentials.has(.CAP_SETFCAP) { throw .EPERM }
+            if writing, !context.credentials.hasGlobally(.CAP_SYS_ADMIN) { throw .EPERM }
         } else if name.starts(with: system) {
             if writing, !isOwner(try inode.attributes(context), context) { throw .EPERM }
         } else {
@@ -168,7 +177,7 @@ extension VFS {
         do throws(Errno) { names = try inode.extendedAttributeNames(context) } catch {
             if error == .EOPNOTSUPP { return [] } else { throw error }
         }
-        return context.credentials.has(.CAP_SYS_ADMIN) ? names : names.filter { !$0.starts(with: trusted) }
+        return context.credentials.hasGlobally(.CAP_SYS_ADMIN) ? names : names.filter { !$0.starts(with: trusted) }
     }
 
     /// setxattr(2).

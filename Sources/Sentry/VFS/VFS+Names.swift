@@ -48,7 +48,7 @@ extension VFS {
         }
         return try makeEntry(path, at: start, isDirectory: false, context) { directory, name throws(Errno) in
             // After the directory's own permissions: those are asked first. 0:0 is overlayfs's whiteout, which anybody may make.
-            if type == .block || type == .character && device != 0, !context.credentials.has(.CAP_MKNOD) { throw .EPERM }
+            if type == .block || type == .character && device != 0, !context.credentials.hasGlobally(.CAP_MKNOD) { throw .EPERM }
             let permissions = permissions(mode, context)
             if type == .regular { return try directory.create(name, mode: permissions, context) }
             return try directory.makeNode(name, type: type, mode: permissions, device: device, context)
@@ -97,7 +97,7 @@ extension VFS {
     /// fs.protected_hardlinks: only the owner links a file that he could not read and write, or that is not regular, or set-ID.
     private static func checkHardLink(_ target: Inode, _ context: any FileContext) throws(Errno) {
         let attributes = try target.attributes(context)
-        if context.credentials.user.fileSystem == attributes.user || context.credentials.has(.CAP_FOWNER) { return }
+        if context.credentials.owns(attributes) || context.credentials.has(.CAP_FOWNER, over: attributes) { return }
         let isSetGroup = attributes.mode & (FileMode.S_ISGID | FileMode.S_IXGRP) == FileMode.S_ISGID | FileMode.S_IXGRP
         guard attributes.type == .regular, attributes.mode & FileMode.S_ISUID == 0, !isSetGroup else { throw .EPERM }
         do throws(Errno) { try target.checkAccess([.read, .write], context) } catch { throw .EPERM }
@@ -177,9 +177,9 @@ extension VFS {
     private static func checkSticky(_ directory: Inode, _ child: Inode, _ context: any FileContext) throws(Errno) {
         let attributes = try directory.attributes(context)
         guard attributes.mode & FileMode.S_ISVTX != 0 else { return }
-        let user = context.credentials.user.fileSystem
-        if user == attributes.user || context.credentials.has(.CAP_FOWNER) { return }
-        guard try child.attributes(context).user == user else { throw .EPERM }
+        if context.credentials.owns(attributes) { return }
+        let victim = try child.attributes(context)
+        guard context.credentials.owns(victim) || context.credentials.has(.CAP_FOWNER, over: victim) else { throw .EPERM }
     }
 
     /// renameat2(2). `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT.
@@ -191,7 +191,7 @@ extension VFS {
         let noReplace = flags & RenameFlag.RENAME_NOREPLACE != 0
         let whiteout = flags & RenameFlag.RENAME_WHITEOUT != 0
         guard flags & ~7 == 0, !exchange || !noReplace && !whiteout else { throw .EINVAL }
-        if whiteout, !context.credentials.has(.CAP_MKNOD) { throw .EPERM }
+        if whiteout, !context.credentials.hasGlobally(.CAP_MKNOD) { throw .EPERM }
 
         var oldResolver = PathResolver(at: oldStart, options: [], context)
         let oldLast = try oldResolver.resolveParent(oldPath)

@@ -58,8 +58,8 @@ public enum VFS {
             if flags.isWritable || flags.contains(.O_TRUNC) { access.insert(.write) }
             try inode.checkAccess(access, context)
             if flags.contains(.O_NOATIME) {
-                let owner = try inode.attributes(context).user
-                guard context.credentials.user.fileSystem == owner || context.credentials.has(.CAP_FOWNER) else { throw .EPERM }
+                let attributes = try inode.attributes(context)
+                guard context.credentials.owns(attributes) || context.credentials.has(.CAP_FOWNER, over: attributes) else { throw .EPERM }
             }
         }
         // Only regular files are truncated; O_TRUNC means nothing to the others.

@@ -1,3 +1,5 @@
+public import Host
+
 /// The `linux` object of config.json.
 /// https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config-linux.md
 public struct LinuxSpec: Sendable, Equatable {
@@ -81,11 +83,9 @@ public struct LinuxSpec: Sendable, Equatable {
                 path + ".uidMappings", "User namespace mappings specified, but user namespace isn't enabled in the config",
                 advice: "add {\"type\": \"user\"} to linux.namespaces")
         }
-        if let user = namespace(.user), user.path == nil, userMappings.isEmpty || groupMappings.isEmpty {
-            throw ConfigurationError(path + ".namespaces", "User namespaces enabled, but no uid or gid mappings found")
-        }
         try Self.validate(userMappings, path + ".uidMappings")
         try Self.validate(groupMappings, path + ".gidMappings")
+        if let user = namespace(.user) { try validate(user, path: path) }
         if cgroupsPath.split(separator: "/").contains("..") {
             throw ConfigurationError(path + ".cgroupsPath", "\"\(cgroupsPath)\" contains \"..\"")
         }
@@ -100,6 +100,28 @@ public struct LinuxSpec: Sendable, Equatable {
             throw ConfigurationError(path + ".readonlyPaths[\(index)]", "\"\(readonly)\" is not absolute")
         }
     }
+
+    /// The texts are those of runc.
+    private func validate(_ user: Namespace, path: String) throws(ConfigurationError) {
+        if let place = user.path {
+            throw ConfigurationError(
+                path + ".namespaces", "joining the user namespace \(place) is not served",
+                advice: "leave the path out, and give uidMappings and gidMappings")
+        }
+        let name = "User namespaces enabled, but no "
+        if userMappings.isEmpty { throw ConfigurationError(path + ".uidMappings", name + "uid mappings found") }
+        if groupMappings.isEmpty { throw ConfigurationError(path + ".gidMappings", name + "gid mappings found") }
+        if !users.contains(0) {
+            throw ConfigurationError(path + ".uidMappings", name + "user mapping found", advice: "map containerID 0")
+        }
+        if !groups.contains(0) {
+            throw ConfigurationError(path + ".gidMappings", name + "group mapping found", advice: "map containerID 0")
+        }
+    }
+
+    /// Which ids of the host those of the container stand for.
+    public var users: IdentityMap { IdentityMap(userMappings.map(\.extent)) }
+    public var groups: IdentityMap { IdentityMap(groupMappings.map(\.extent)) }
 
     private static func validate(_ mappings: [IDMapping], _ name: String) throws(ConfigurationError) {
         for (index, mapping) in mappings.enumerated() {
@@ -169,7 +191,15 @@ extension LinuxSpec.Namespace {
 }
 
 extension LinuxSpec.IDMapping {
-    init(reading fields: FieldReader) throws(ConfigurationError) {
+    fileprivate var extent: IdentityMap.Extent { .init(container: containerID, host: hostID, count: size) }
+
+    public var json: JSON {
+        .object([
+            .init("containerID", .integer(containerID)), .init("hostID", .integer(hostID)), .init("size", .integer(size)),
+        ])
+    }
+
+    public init(reading fields: FieldReader) throws(ConfigurationError) {
         containerID = try fields.integer("containerID") ?? 0
         hostID = try fields.integer("hostID") ?? 0
         size = try fields.integer("size") ?? 0

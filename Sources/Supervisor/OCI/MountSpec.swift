@@ -4,7 +4,7 @@ public struct MountSpec: Sendable, Equatable {
     public var type: String
     public var source: String
     public var options: [String]
-    /// Mappings of an id-mapped mount; only empty ones are served.
+    /// Whether ids are mapped for this mount alone, which is not served.
     public var hasIDMappings = false
 
     public init(destination: String, type: String = "", source: String = "", options: [String] = []) {
@@ -19,7 +19,10 @@ public struct MountSpec: Sendable, Equatable {
         type = try fields.string("type", maximum: 64) ?? ""
         source = try fields.string("source", maximum: ConfigurationLimit.pathBytes) ?? ""
         options = try fields.strings("options", maximum: 256, bytes: 4096)
-        hasIDMappings = fields.value("uidMappings") != nil || fields.value("gidMappings") != nil
+        let mappings =
+            try fields.objects("uidMappings", maximum: 340, LinuxSpec.IDMapping.init(reading:))
+            + fields.objects("gidMappings", maximum: 340, LinuxSpec.IDMapping.init(reading:))
+        hasIDMappings = !mappings.isEmpty || options.contains("idmap") || options.contains("ridmap")
         if destination.isEmpty { throw ConfigurationError(fields.name("destination"), "a mount must have a destination") }
         // Older configurations have relative destinations; the specification reads them from the root.
         if !destination.hasPrefix("/") { destination = "/" + destination }
@@ -79,7 +82,7 @@ public struct MountOptions: Sendable, Equatable {
                 recursiveFlags = recursiveFlags & ~entry.clear | entry.set
             } else if option == "tmpcopyup" {
                 copiesUp = true
-            } else if !option.isEmpty, option != "idmap", option != "ridmap" {
+            } else if !option.isEmpty {
                 data.append(option)
             }
         }

@@ -1,3 +1,5 @@
+public import Host
+
 /// The `process` object of config.json, and the whole of the file that `exec --process` names.
 /// https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md#process
 public struct ProcessSpec: Sendable, Equatable {
@@ -112,6 +114,22 @@ public struct ProcessSpec: Sendable, Equatable {
 }
 
 extension ProcessSpec.User {
+    /// Refuses ids that the container's user namespace does not have, in runc's words.
+    public func validate(users: IdentityMap, groups: IdentityMap) throws(ConfigurationError) {
+        let name = "process.user"
+        if !users.contains(userID) {
+            throw ConfigurationError(
+                name + ".uid", "cannot set uid to unmapped user in user namespace", advice: "\(userID) is not in uidMappings")
+        }
+        if !groups.contains(groupID) {
+            throw ConfigurationError(
+                name + ".gid", "cannot set gid to unmapped user in user namespace", advice: "\(groupID) is not in gidMappings")
+        }
+        for id in additionalGroupIDs where !groups.contains(id) {
+            throw ConfigurationError(name + ".additionalGids", "setgroups: invalid argument", advice: "\(id) is not in gidMappings")
+        }
+    }
+
     public init(reading fields: FieldReader) throws(ConfigurationError) {
         userID = try fields.integer("uid") ?? 0
         groupID = try fields.integer("gid") ?? 0

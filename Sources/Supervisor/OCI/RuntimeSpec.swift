@@ -70,6 +70,7 @@ public struct RuntimeSpec: Sendable, Equatable {
     }
 
     private func validate() throws(ConfigurationError) {
+        try process.user.validate(users: linux.users, groups: linux.groups)
         if version.isEmpty {
             throw ConfigurationError("ociVersion", "ociVersion must not be empty", advice: "set it to \"\(Self.implementedVersion)\"")
         }
@@ -92,7 +93,11 @@ public struct RuntimeSpec: Sendable, Equatable {
         }
         for (index, mount) in mounts.enumerated() {
             if mount.isBind, mount.source.isEmpty { throw ConfigurationError("mounts[\(index)].source", "a bind mount must have a source") }
-            if mount.hasIDMappings { throw ConfigurationError("mounts[\(index)].uidMappings", "id-mapped mounts are not served") }
+            if mount.hasIDMappings {
+                throw ConfigurationError(
+                    "mounts[\(index)]", "id-mapped mounts are not served (\(mount.destination))",
+                    advice: "leave uidMappings, gidMappings, idmap and ridmap out; linux.uidMappings hold for all mounts")
+            }
         }
     }
 }

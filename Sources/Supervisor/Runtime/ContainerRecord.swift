@@ -53,6 +53,9 @@ public struct ContainerRecord: Sendable, Equatable {
     public var memoryRoot: MemoryRoot?
     /// The filter that `exec` applies too, as the configuration has it.
     public var seccomp: JSON?
+    /// The user namespace, in which `exec` must find its user.
+    public var userMappings: [LinuxSpec.IDMapping] = []
+    public var groupMappings: [LinuxSpec.IDMapping] = []
     /// The user, groups, environment, directory and capabilities that `exec` starts from.
     public var process = ProcessTemplate()
 
@@ -125,6 +128,8 @@ public struct ContainerRecord: Sendable, Equatable {
                 "memoryRoot",
                 memoryRoot.map { .object([.init("device", .integer($0.device)), .init("inode", .integer($0.inode))]) } ?? .null),
             .init("seccomp", seccomp ?? .null),
+            .init("uidMappings", .array(userMappings.map(\.json))),
+            .init("gidMappings", .array(groupMappings.map(\.json))),
         ])
     }
 
@@ -172,6 +177,8 @@ public struct ContainerRecord: Sendable, Equatable {
             MemoryRoot(device: try root.integer("device") ?? 0, inode: try root.integer("inode") ?? 0)
         }
         seccomp = fields.value("seccomp")
+        userMappings = try fields.objects("uidMappings", maximum: 340, LinuxSpec.IDMapping.init(reading:))
+        groupMappings = try fields.objects("gidMappings", maximum: 340, LinuxSpec.IDMapping.init(reading:))
     }
 }
 

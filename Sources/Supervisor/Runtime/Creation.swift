@@ -161,6 +161,8 @@ extension ContainerRuntime {
         record.hasTerminal = plan.spec.process.terminal
         record.process = ContainerRecord.ProcessTemplate(plan.spec.process)
         record.seccomp = plan.spec.seccompDocument
+        record.userMappings = plan.spec.linux.userMappings
+        record.groupMappings = plan.spec.linux.groupMappings
         timer.step("state directory")
 
         let cgroup = try makeCgroup(plan, &record, &undo)
@@ -205,7 +207,7 @@ extension ContainerRuntime {
             plan.terminal == .none ? .inherited : plan.terminal == .console ? .newTerminal : .ownTerminal,
             preserve: plan.preserveDescriptors,
             size: plan.spec.process.consoleSize.map { TerminalSize(rows: $0.height, columns: $0.width) },
-            owner: plan.spec.process.user.userID)
+            owner: plan.spec.linux.users.host(plan.spec.process.user.userID) ?? plan.spec.process.user.userID)
         streams.add(filesEnd.rawValue, .gofer)
         streams.add(memory.file.rawValue, .memory)
         streams.add(memory.system.root.rawValue, .memoryFileSystem)

@@ -32,6 +32,12 @@ extension ContainerRuntime {
         let observed = try observe(request.identifier)
         try Lifecycle.require(.exec, of: request.identifier, in: observed.status)
         let process = try Self.process(of: request, record: observed.record)
+        var identities = LinuxSpec()
+        identities.userMappings = observed.record.userMappings
+        identities.groupMappings = observed.record.groupMappings
+        do throws(ConfigurationError) { try process.user.validate(users: identities.users, groups: identities.groups) } catch {
+            throw SandboxError(.invalidArgument, "unable to start container process: unable to setup user: \(error)")
+        }
         if process.terminal, request.detach, request.consoleSocket == nil {
             throw SandboxError(
                 .invalidArgument, "cannot allocate tty if runc will detach without setting console socket",
@@ -55,7 +61,9 @@ extension ContainerRuntime {
 
         let size = process.consoleSize.map { TerminalSize(rows: $0.height, columns: $0.width) }
         let choice: GuestStreams.Choice = !process.terminal ? .inherited : request.consoleSocket != nil ? .newTerminal : .ownTerminal
-        let streams = try GuestStreams(choice, preserve: request.preserveDescriptors, size: size, owner: process.user.userID)
+        let streams = try GuestStreams(
+            choice, preserve: request.preserveDescriptors, size: size,
+            owner: identities.users.host(process.user.userID) ?? process.user.userID)
         specification.descriptors = streams.assignments
         if request.detach {
             let carrier = try startCarrier(specification, streams.descriptors, identifier: request.identifier)

@@ -32,6 +32,8 @@ struct Translation {
         container.resources = Self.resources(spec.linux.resources, hostMemory: environment.memory)
         container.uidMappings = spec.linux.userMappings.map(Self.mapping)
         container.gidMappings = spec.linux.groupMappings.map(Self.mapping)
+        gofer.uidMappings = container.uidMappings
+        gofer.gidMappings = container.gidMappings
         for (name, value) in spec.annotations.sorted(by: { $0.key < $1.key }) {
             container.annotations.append(NamedValue(name: Array(name.utf8), value: Array(value.utf8)))
         }

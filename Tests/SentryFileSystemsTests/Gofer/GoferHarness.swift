@@ -19,7 +19,10 @@ final class GoferMount: Sendable {
     var context: any FileContext { KernelFileContext.shared }
     private static let counter = Atomic<Int>(0)
 
-    init(shared: Bool = false, flags: TreeFlags = [], prepare: (GoferMount.Preparation) throws -> Void = { _ in }) throws {
+    init(
+        shared: Bool = false, flags: TreeFlags = [], identities: Identities = .same,
+        prepare: (GoferMount.Preparation) throws -> Void = { _ in }
+    ) throws {
         let number = Self.counter.add(1, ordering: .relaxed).newValue
         path = "/tmp/nestbox-gofer-fs-test-\(HostCall.raw(.getpid))-\(number)"
         try HostCall.makeDirectory(Array(path.utf8), mode: 0o755, at: AtFlag.AT_FDCWD)
@@ -31,7 +34,8 @@ final class GoferMount: Sendable {
         let server = try sockets.second.duplicate().release()
         let mine = try sockets.first.duplicate()
         try startThread {
-            try? FileServerConnection(OwnedDescriptor(adopting: server), service: FileServer(trees: [tree], descriptorLimit: 64)).run()
+            let service = FileServer(trees: [tree], identities: identities, descriptorLimit: 64)
+            try? FileServerConnection(OwnedDescriptor(adopting: server), service: service).run()
         }
         client = try FileClient(mine)
         fileSystem = try GoferFileSystem(client: client, tree: 0, shared: shared, device: 77)

@@ -9,6 +9,7 @@ import SentryVFS
 struct ProcessBuilder {
     let specification: ProcessSpecification
     let tools: PathTools
+    let userNamespace: UserNamespace
 
     /// The credentials that the program starts with.
     func credentials() -> Credentials {
@@ -20,7 +21,8 @@ struct ProcessBuilder {
             effective: Capabilities(rawValue: sets.effective).intersection(known),
             inheritable: Capabilities(rawValue: sets.inheritable).intersection(known),
             bounding: Capabilities(rawValue: sets.bounding).intersection(known),
-            ambient: Capabilities(rawValue: sets.ambient).intersection(known), noNewPrivileges: specification.noNewPrivileges)
+            ambient: Capabilities(rawValue: sets.ambient).intersection(known), noNewPrivileges: specification.noNewPrivileges,
+            userNamespace: userNamespace)
     }
 
     func limits() -> [SentryKernel.ResourceLimit] {

@@ -168,8 +168,11 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
         result.inode = a.inode
         result.mode = a.mode
         result.links = a.links
-        result.user = a.user
-        result.group = a.group
+        // UInt32.max: the container has no id for the owner.
+        result.isUserForeign = a.user == .max
+        result.user = result.isUserForeign ? IdentityMap.overflow : a.user
+        result.isGroupForeign = a.group == .max
+        result.group = result.isGroupForeign ? IdentityMap.overflow : a.group
         result.specialDevice = a.specialDevice
         result.size = Int64(clamping: a.size)
         result.blockSize = a.blockSize

@@ -93,8 +93,18 @@ extension GoferInode {
         if wasListed.load(ordering: .relaxed) { tree.prefetch.forget(name, of: self) }
     }
 
+    /// Owner, group and mode of what is made here. A set-group-ID directory gives its group even where the container does not have it.
+    private func ownerOfNew(mode: UInt32, isDirectory: Bool, _ context: any FileContext) throws(Errno) -> (
+        user: UInt32, group: UInt32, permissions: UInt32
+    ) {
+        let directory = try attributes(context)
+        var owner = Permissions.ofNewFile(in: directory, mode: mode, isDirectory: isDirectory, context.credentials)
+        if directory.isGroupForeign, directory.mode & FileMode.S_ISGID != 0 { owner.group = .max }
+        return owner
+    }
+
     func createFile(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
-        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
+        let owner = try ownerOfNew(mode: mode, isDirectory: false, context)
         let (reply, donated) = try tree.client.open(
             CreateRequest(directory: handle, name: name, mode: owner.permissions, user: owner.user, group: owner.group))
         changedName(name)
@@ -104,7 +114,7 @@ extension GoferInode {
     }
 
     func createUnnamedFile(mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
-        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
+        let owner = try ownerOfNew(mode: mode, isDirectory: false, context)
         let (reply, donated) = try tree.client.open(
             CreateUnnamedRequest(directory: handle, mode: owner.permissions, user: owner.user, group: owner.group))
         let inode = try tree.adopt(reply.node, isNew: true)
@@ -113,7 +123,7 @@ extension GoferInode {
     }
 
     func makeSubdirectory(_ name: [UInt8], mode: UInt32, _ context: any FileContext) throws(Errno) -> Inode {
-        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: true, context.credentials)
+        let owner = try ownerOfNew(mode: mode, isDirectory: true, context)
         let reply = try tree.client.call(
             MakeDirectoryRequest(directory: handle, name: name, mode: owner.permissions, user: owner.user, group: owner.group))
         changedName(name)
@@ -121,7 +131,7 @@ extension GoferInode {
     }
 
     func makeSpecial(_ name: [UInt8], type: FileType, mode: UInt32, device: UInt64, _ context: any FileContext) throws(Errno) -> Inode {
-        let owner = Permissions.ofNewFile(in: try attributes(context), mode: mode, isDirectory: false, context.credentials)
+        let owner = try ownerOfNew(mode: mode, isDirectory: false, context)
         let reply = try tree.client.call(
             MakeNodeRequest(
                 directory: handle, name: name, mode: type.rawValue | owner.permissions, device: device, user: owner.user,
@@ -134,7 +144,7 @@ extension GoferInode {
     }
 
     func makeSymlink(_ name: [UInt8], target: [UInt8], _ context: any FileContext) throws(Errno) -> Inode {
-        let owner = Permissions.ofNewFile(in: try attributes(context), mode: 0o777, isDirectory: false, context.credentials)
+        let owner = try ownerOfNew(mode: 0o777, isDirectory: false, context)
         let reply = try tree.client.call(
             SymlinkRequest(directory: handle, name: name, target: target, user: owner.user, group: owner.group))
         changedName(name)

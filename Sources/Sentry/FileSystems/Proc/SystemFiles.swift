@@ -34,7 +34,9 @@ struct SystemFiles {
             SyntheticFile(
                 proc, permissions: 0o400, unwritable: .EIO,
                 content: { [weak proc] context throws(Errno) in
-                    guard let proc, context.credentials.has(.CAP_SYSLOG) || context.credentials.has(.CAP_SYS_ADMIN) else { throw .EPERM }
+                    guard let proc, context.credentials.hasGlobally(.CAP_SYSLOG) || context.credentials.hasGlobally(.CAP_SYS_ADMIN) else {
+                        throw .EPERM
+                    }
                     return proc.kernel.log.text(sinceClear: false)
                 }))
         root.directory("fs")

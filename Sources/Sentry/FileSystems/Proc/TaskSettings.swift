@@ -1,3 +1,4 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
@@ -30,8 +31,8 @@ enum TaskSettings {
         },
         .file("loginuid", permissions: 0o444) { _, _, _ throws(Errno) in Array("4294967295".utf8) },
         .file("sessionid") { _, _, _ throws(Errno) in Array("4294967295".utf8) },
-        .file("uid_map") { _, _, _ throws(Errno) in Array("         0          0 4294967295\n".utf8) },
-        .file("gid_map") { _, _, _ throws(Errno) in Array("         0          0 4294967295\n".utf8) },
+        .file("uid_map") { _, task, _ throws(Errno) in Array(task.task.credentials.userNamespace.users.text.utf8) },
+        .file("gid_map") { _, task, _ throws(Errno) in Array(task.task.credentials.userNamespace.groups.text.utf8) },
         .file("projid_map") { _, _, _ throws(Errno) in Array("         0          0 4294967295\n".utf8) },
         .file("setgroups") { _, _, _ throws(Errno) in Array("allow\n".utf8) },
         .file("cgroup") { _, _, _ throws(Errno) in Array("0::/\n".utf8) },
@@ -62,7 +63,7 @@ enum TaskSettings {
     private static func adjust(_ task: ProcTask, _ value: Int32, _ context: any FileContext) throws(Errno) {
         let old = task.group.oomScoreAdjustment.load(ordering: .relaxed)
         // Lowering makes the process safer than it was: a privilege.
-        if value < old, !context.credentials.has(.CAP_SYS_RESOURCE) { throw .EACCES }
+        if value < old, !context.credentials.hasGlobally(.CAP_SYS_RESOURCE) { throw .EACCES }
         task.group.oomScoreAdjustment.store(value, ordering: .relaxed)
     }
 

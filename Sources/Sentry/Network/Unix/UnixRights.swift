@@ -45,7 +45,7 @@ enum UnixRights {
         let credentials = context.credentials
         let user = credentials.user.real
         let limit =
-            credentials.has(.CAP_SYS_RESOURCE) || credentials.has(.CAP_SYS_ADMIN)
+            credentials.hasGlobally(.CAP_SYS_RESOURCE) || credentials.hasGlobally(.CAP_SYS_ADMIN)
             ? absoluteLimit : SocketIdentity.descriptorLimit(context) ?? defaultLimit
         try state.withLock { state throws(Errno) in
             guard state.users[user, default: 0] <= limit, state.total + files.count <= absoluteLimit else { throw .ETOOMANYREFS }

@@ -38,7 +38,7 @@ enum FcntlCalls {
             return pipe.pipe.capacity
         case FcntlCommand.F_SETPIPE_SZ:
             guard let pipe = file as? PipeFile else { throw .EBADF }
-            return try pipe.pipe.setCapacity(Int64(arguments.int32(2)), privileged: task.credentials.has(.CAP_SYS_RESOURCE))
+            return try pipe.pipe.setCapacity(Int64(arguments.int32(2)), privileged: task.credentials.hasGlobally(.CAP_SYS_RESOURCE))
         case FcntlCommand.F_GET_SEALS:
             guard let memory = file.inode as? TmpfsRegular else { throw .EINVAL }
             return Int(memory.seals)
@@ -61,8 +61,8 @@ enum FcntlCalls {
 
     static func setStatusFlags(_ task: KernelTask, _ file: FileDescription, _ descriptor: Int32, _ flags: OpenFlags) throws(Errno) {
         if flags.contains(.O_NOATIME), !file.flags.contains(.O_NOATIME) {
-            let owner = try file.attributes(task).user
-            guard task.credentials.user.fileSystem == owner || task.credentials.has(.CAP_FOWNER) else { throw .EPERM }
+            let attributes = try file.attributes(task)
+            guard task.credentials.owns(attributes) || task.credentials.has(.CAP_FOWNER, over: attributes) else { throw .EPERM }
         }
         let wasAsynchronous = file.flags.contains(.O_ASYNC)
         file.setStatusFlags(flags)

@@ -1,3 +1,4 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
@@ -30,6 +31,11 @@ enum IdentityCalls {
     /// The id that means "leave it".
     private static let unchanged = UInt32.max
 
+    /// EINVAL for an id that is given and that the user namespace does not have.
+    private static func check(_ id: UInt32, in map: IdentityMap) throws(Errno) {
+        if id != unchanged, !map.contains(id) { throw .EINVAL }
+    }
+
     private static func getThree(_ task: KernelTask, _ identity: Credentials.Identity, _ arguments: borrowing SyscallArguments)
         throws(Errno) -> Int
     {
@@ -46,6 +52,7 @@ enum IdentityCalls {
         let id = arguments.uint32(0)
         if id == unchanged { throw .EINVAL }
         let old = task.credentials
+        try check(id, in: old.userNamespace.users)
         var user = old.user
         if old.has(.CAP_SETUID) {
             user = .init(id)
@@ -61,6 +68,8 @@ enum IdentityCalls {
     private static func setreuid(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let real = arguments.uint32(0), effective = arguments.uint32(1)
         let old = task.credentials, isPrivileged = old.has(.CAP_SETUID)
+        try check(real, in: old.userNamespace.users)
+        try check(effective, in: old.userNamespace.users)
         var user = old.user
         if real != unchanged {
             guard isPrivileged || real == user.real || real == user.effective else { throw .EPERM }
@@ -78,14 +87,15 @@ enum IdentityCalls {
 
     private static func setresuid(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let old = task.credentials
-        task.setUser(try setThree(old.user, isPrivileged: old.has(.CAP_SETUID), arguments))
+        task.setUser(try setThree(old.user, of: old.userNamespace.users, isPrivileged: old.has(.CAP_SETUID), arguments))
         return 0
     }
 
-    private static func setThree(_ old: Credentials.Identity, isPrivileged: Bool, _ arguments: borrowing SyscallArguments) throws(Errno)
-        -> Credentials.Identity
-    {
+    private static func setThree(
+        _ old: Credentials.Identity, of map: IdentityMap, isPrivileged: Bool, _ arguments: borrowing SyscallArguments
+    ) throws(Errno) -> Credentials.Identity {
         let real = arguments.uint32(0), effective = arguments.uint32(1), saved = arguments.uint32(2)
+        for id in [real, effective, saved] { try check(id, in: map) }
         for id in [real, effective, saved] where id != unchanged {
             guard isPrivileged || [old.real, old.effective, old.saved].contains(id) else { throw .EPERM }
         }
@@ -100,7 +110,8 @@ enum IdentityCalls {
     private static func setfsuid(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let id = arguments.uint32(0), old = task.credentials
         // The old id is the result, whether or not anything changed.
-        if id != unchanged, old.has(.CAP_SETUID) || [old.user.real, old.user.effective, old.user.saved, old.user.fileSystem].contains(id) {
+        guard old.userNamespace.users.contains(id) else { return Int(old.user.fileSystem) }
+        if old.has(.CAP_SETUID) || [old.user.real, old.user.effective, old.user.saved, old.user.fileSystem].contains(id) {
             var user = old.user
             user.fileSystem = id
             task.setUser(user)
@@ -118,6 +129,7 @@ enum IdentityCalls {
         let id = arguments.uint32(0)
         if id == unchanged { throw .EINVAL }
         let old = task.credentials
+        try check(id, in: old.userNamespace.groups)
         var group = old.group
         if old.has(.CAP_SETGID) {
             group = .init(id)
@@ -133,6 +145,8 @@ enum IdentityCalls {
     private static func setregid(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let real = arguments.uint32(0), effective = arguments.uint32(1)
         let old = task.credentials, isPrivileged = old.has(.CAP_SETGID)
+        try check(real, in: old.userNamespace.groups)
+        try check(effective, in: old.userNamespace.groups)
         var group = old.group
         if real != unchanged {
             guard isPrivileged || real == group.real || real == group.effective else { throw .EPERM }
@@ -150,14 +164,15 @@ enum IdentityCalls {
 
     private static func setresgid(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let old = task.credentials
-        setGroup(task, try setThree(old.group, isPrivileged: old.has(.CAP_SETGID), arguments))
+        setGroup(task, try setThree(old.group, of: old.userNamespace.groups, isPrivileged: old.has(.CAP_SETGID), arguments))
         return 0
     }
 
     private static func setfsgid(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
         let id = arguments.uint32(0), old = task.credentials
-        if id != unchanged,
-            old.has(.CAP_SETGID) || [old.group.real, old.group.effective, old.group.saved, old.group.fileSystem].contains(id)
+        guard old.userNamespace.groups.contains(id) else { return Int(old.group.fileSystem) }
+        if old.has(.CAP_SETGID)
+            || [old.group.real, old.group.effective, old.group.saved, old.group.fileSystem].contains(id)
         {
             var group = old.group
             group.fileSystem = id
@@ -183,6 +198,8 @@ enum IdentityCalls {
         guard size >= 0, size <= 65536 else { throw .EINVAL }
         let structure = size == 0 ? StructureBytes(size: 0) : try task.readStructure(arguments[1], size: Int(size) * 4)
         let groups = (0..<Int(size)).map { structure.get($0 * 4, as: UInt32.self) }
+        let known = task.credentials.userNamespace.groups
+        for group in groups where !known.contains(group) { throw .EINVAL }
         task.changeCredentials { $0.groups = groups.sorted() }
         return 0
     }

@@ -34,11 +34,11 @@ enum LimitCalls {
     private static func set(_ task: KernelTask, _ target: KernelTask, _ resource: Int, _ address: UInt64) throws(Errno) -> ResourceLimit {
         let structure = try task.readStructure(address, size: 16)
         let old = try target.threadGroup.limits.set(
-            resource, to: ResourceLimit(structure.get(0), structure.get(8)), mayRaise: task.credentials.has(.CAP_SYS_RESOURCE))
+            resource, to: ResourceLimit(structure.get(0), structure.get(8)), mayRaise: task.credentials.hasGlobally(.CAP_SYS_RESOURCE))
         switch resource {
         case Resource.RLIMIT_CPU: target.threadGroup.cpuLimitChanged()
         case Resource.RLIMIT_AS, Resource.RLIMIT_DATA, Resource.RLIMIT_STACK, Resource.RLIMIT_MEMLOCK:
-            target.addressSpace?.setLimits(target.threadGroup.limits.memoryLimits(mayLock: target.credentials.has(.CAP_IPC_LOCK)))
+            target.addressSpace?.setLimits(target.threadGroup.limits.memoryLimits(mayLock: target.credentials.hasGlobally(.CAP_IPC_LOCK)))
         default: break
         }
         return old

@@ -153,7 +153,7 @@ enum MemoryCalls {
     }
 
     private static func mayLock(_ task: KernelTask) -> Bool {
-        task.credentials.has(.CAP_IPC_LOCK) || task.threadGroup.limits.current(Resource.RLIMIT_MEMLOCK) != 0
+        task.credentials.hasGlobally(.CAP_IPC_LOCK) || task.threadGroup.limits.current(Resource.RLIMIT_MEMLOCK) != 0
     }
     private static func checkMayLock(_ task: KernelTask) throws(Errno) { if !mayLock(task) { throw .EPERM } }
 

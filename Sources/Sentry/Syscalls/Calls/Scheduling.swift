@@ -117,7 +117,7 @@ enum SchedulingCalls {
         }
         guard try priorityRange(policy).contains(Int(priority)) else { throw .EINVAL }
         try checkMayChange(task, target)
-        if policy == SchedulingPolicy.SCHED_FIFO || policy == SchedulingPolicy.SCHED_RR, !task.credentials.has(.CAP_SYS_NICE) {
+        if policy == SchedulingPolicy.SCHED_FIFO || policy == SchedulingPolicy.SCHED_RR, !task.credentials.hasGlobally(.CAP_SYS_NICE) {
             let limit = target.threadGroup.limits.current(Resource.RLIMIT_RTPRIO)
             if policy != old.policy, limit == 0 { throw .EPERM }
             if priority > old.priority, UInt64(priority) > limit { throw .EPERM }
@@ -173,7 +173,7 @@ enum SchedulingCalls {
 
     private static func checkMayRenice(_ task: KernelTask, _ target: KernelTask, _ nice: Int32) throws(Errno) {
         try checkMayChange(task, target)
-        guard nice < target.nice, !task.credentials.has(.CAP_SYS_NICE) else { return }
+        guard nice < target.nice, !task.credentials.hasGlobally(.CAP_SYS_NICE) else { return }
         // RLIMIT_NICE: 20 minus the lowest nice value.
         if UInt64(20 - nice) > target.threadGroup.limits.current(Resource.RLIMIT_NICE) { throw .EACCES }
     }
@@ -230,7 +230,7 @@ enum SchedulingCalls {
         let value = arguments.int32(2), priorityClass = value >> 13 & 7, level = value & 7
         switch priorityClass {
         case 0: if level != 0 { throw .EINVAL }
-        case 1: if !task.credentials.has(.CAP_SYS_NICE), !task.credentials.has(.CAP_SYS_ADMIN) { throw .EPERM }
+        case 1: if !task.credentials.hasGlobally(.CAP_SYS_NICE), !task.credentials.hasGlobally(.CAP_SYS_ADMIN) { throw .EPERM }
         case 2, 3: break
         default: throw .EINVAL
         }

@@ -195,7 +195,8 @@ final class RealIdentity: FileContext {
         group.fileSystem = group.real
         let credentials = Credentials(
             user: user, group: group, groups: old.groups, permitted: old.permitted, effective: capabilities, inheritable: old.inheritable,
-            bounding: old.bounding, ambient: old.ambient, secureBits: old.secureBits, noNewPrivileges: old.noNewPrivileges)
+            bounding: old.bounding, ambient: old.ambient, secureBits: old.secureBits, noNewPrivileges: old.noNewPrivileges,
+            userNamespace: old.userNamespace)
         return RealIdentity(task, credentials)
     }
 

@@ -136,7 +136,7 @@ enum SystemInformationCalls {
     }
 
     private static func checkPrivilege(_ task: KernelTask) throws(Errno) {
-        guard task.credentials.has(.CAP_SYSLOG) || task.credentials.has(.CAP_SYS_ADMIN) else { throw .EPERM }
+        guard task.credentials.hasGlobally(.CAP_SYSLOG) || task.credentials.hasGlobally(.CAP_SYS_ADMIN) else { throw .EPERM }
     }
 
     private static func getrandom(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {

@@ -9,7 +9,7 @@ enum TerminalCalls {
 
     /// vhangup(2): hangs the controlling terminal up.
     private static func vhangup(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        guard task.credentials.has(.CAP_SYS_TTY_CONFIG) else { throw .EPERM }
+        guard task.credentials.hasGlobally(.CAP_SYS_TTY_CONFIG) else { throw .EPERM }
         let terminal = task.kernel.tree.withLock { proof in
             task.threadGroup.tree[proof].processGroup.session.tree[proof].terminal as? Terminal
         }
