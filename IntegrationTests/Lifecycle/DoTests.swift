@@ -56,6 +56,52 @@ extension IntegrationTests {
             #expect(outcome.status == 0 && outcome.output.contains("Ready!"), outcome.report)
         }
 
+        /// Directories of proc as descriptors of processes: killall(1) sends its signals so.
+        @Test func killsByName() throws {
+            let outcome = try nestboxDo(
+                [
+                    "--rootfs", TestEnvironment.rootFileSystem, "--", "sh", "-c",
+                    "sleep 1000 & until killall sleep 2>/dev/null; do :; done; wait $!; echo $?",
+                ])
+            #expect(outcome.output.contains("143"), outcome.report)
+        }
+
+        /// cp -a onto tmpfs: modes come through, though access control lists do not.
+        @Test func copiesKeepTheirModes() throws {
+            let outcome = try nestboxDo([
+                "--rootfs", TestEnvironment.rootFileSystem, "--", "sh", "-ec",
+                "cd /dev/shm; mkdir -m 2751 d; mkdir -m 700 d/e; echo x >d/f; chmod 4755 d/f; cp -a d c; stat -c '%n %a' c c/e c/f",
+            ])
+            #expect(outcome.output == "c 2751\nc/e 2700\nc/f 4755\n", outcome.report)
+        }
+
+        /// What a killed `nestbox do` leaves is removed by the next one; one that runs is left alone.
+        @Test func sweepsWhatAKilledOneLeft() throws {
+            let root = try Workspace.makeFolder("s")
+            defer { try? FileManager.default.removeItem(atPath: root) }
+            let command = [TestEnvironment.nestbox, "--root", root] + TestEnvironment.flags + ["do", "--", "sh", "-c"]
+            func containers() -> [String] {
+                ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).filter { $0.hasPrefix("do-") }
+            }
+            let running = try RunningCommand(command + ["echo ready; while [ ! -e /proc/self/nothing ]; do sleep 1; done"])
+            #expect(eventually(within: 10) { running.outputSoFar.contains("ready") })
+            let alive = containers()
+            #expect(alive.count == 1)
+            let victim = try RunningCommand(command + ["echo ready; sleep 1000"])
+            #expect(eventually(within: 10) { victim.outputSoFar.contains("ready") })
+            kill(victim.identifier, SIGKILL)
+            #expect(victim.wait(timeout: 10).status == 137)
+            #expect(containers().count == 2)
+            let next = try execute(command + ["echo swept"])
+            #expect(next.output == "swept\n", next.report)
+            #expect(containers() == alive, "left: \(containers())")
+            #expect(running.isRunning)
+            kill(running.identifier, SIGKILL)
+            _ = running.wait(timeout: 20)
+            _ = try execute(command + ["true"])
+            #expect(containers().isEmpty, "left: \(containers())")
+        }
+
         @Test func followsTheTerminal() throws {
             let root = try Workspace.makeFolder("s")
             defer { try? FileManager.default.removeItem(atPath: root) }

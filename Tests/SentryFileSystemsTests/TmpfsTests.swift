@@ -45,6 +45,83 @@ import Testing
         #expect(try read(file, 6, at: 0) == [0x61, 0x62, 0, 0, 0, 0])
     }
 
+    /// mount(8): relatime is what a mount without another option has.
+    @Test func readingMovesTheAccessTime() throws {
+        try files.create("/f", "text")
+        func isMoved(access: Int64, modification: Int64, flags: OpenFlags = [], mount: MountFlags = []) throws -> Bool {
+            try files.namespace.remount(files.namespace.root, flags: mount)
+            let place = try files.resolve("/f")
+            try VFS.changeTimes(
+                place, access: .at(Timespec(tv_sec: access)), modification: .at(Timespec(tv_sec: modification)), files.root)
+            let file = try files.open("/f", flags)
+            _ = try read(file, 1, at: 0)
+            let attributes = try files.stat("/f")
+            #expect(attributes.modificationTime == Timespec(tv_sec: modification))
+            return attributes.accessTime != Timespec(tv_sec: access)
+        }
+        let future: Int64 = 4_000_000_000
+        #expect(try isMoved(access: 1, modification: 100))
+        // Not later than the change of the times itself.
+        #expect(try isMoved(access: 100, modification: 1))
+        #expect(try !isMoved(access: future, modification: 1))
+        #expect(try isMoved(access: future, modification: future))
+        #expect(try isMoved(access: future, modification: 1, mount: .strictAccessTime))
+        #expect(try !isMoved(access: 1, modification: 100, mount: .noAccessTime))
+        #expect(try !isMoved(access: 1, modification: 100, flags: .O_NOATIME))
+        // Having moved once, it stays until the next change.
+        let file = try files.open("/f")
+        _ = try read(file, 1, at: 0)
+        let first = try files.stat("/f").accessTime
+        _ = try read(file, 1, at: 0)
+        #expect(try files.stat("/f").accessTime == first)
+    }
+
+    /// cp -a and tar set the mode by an access list and fall back to chmod(2) only where it is refused.
+    @Test func accessListsAreRefused() throws {
+        try files.mkdir("/d")
+        let place = try files.resolve("/d")
+        let list: [UInt8] = [2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 32, 0, 5, 0, 255, 255, 255, 255]
+        for name in ["system.posix_acl_access", "system.posix_acl_default"].map({ Array($0.utf8) }) {
+            #expect(errno { () throws(Errno) in try VFS.setExtendedAttribute(place, name, list, flags: 0, files.root) } == .EOPNOTSUPP)
+            #expect(errno { () throws(Errno) in _ = try VFS.extendedAttribute(place, name, files.root) } == .EOPNOTSUPP)
+            #expect(errno { () throws(Errno) in try VFS.removeExtendedAttribute(place, name, files.root) } == .EOPNOTSUPP)
+        }
+        #expect(try files.stat("/d").permissions == 0o755)
+        #expect(try VFS.extendedAttributeNames(place, files.root).isEmpty)
+    }
+
+    @Test func nothingIsMadeInADirectoryThatARenameReplaced() throws {
+        try files.mkdir("/old")
+        try files.mkdir("/new")
+        let replaced = try files.resolve("/new")
+        try files.rename("/old", "/new")
+        #expect(errno { () throws(Errno) in try VFS.makeDirectory(Array("x".utf8).span, at: replaced, mode: 0o755, files.root) } == .ENOENT)
+        #expect(
+            errno { () throws(Errno) in
+                _ = try VFS.open(Array("x".utf8).span, at: replaced, flags: [.O_CREAT, .O_RDWR], mode: 0o600, files.root)
+            } == .ENOENT)
+        #expect(try files.list("/") == ["new"])
+        // One with something in it is not replaced.
+        try files.mkdir("/other")
+        try files.create("/new/f")
+        #expect(errno { () throws(Errno) in try files.rename("/other", "/new") } == .ENOTEMPTY)
+    }
+
+    @Test func errorsComeInLinuxsOrder() throws {
+        try files.mkdir("/d")
+        try files.create("/f")
+        // An existing name before what the target is, a missing one before both.
+        #expect(errno { () throws(Errno) in try files.link("/d", "/f") } == .EEXIST)
+        #expect(errno { () throws(Errno) in try files.link("/d", "/none/x") } == .ENOENT)
+        #expect(errno { () throws(Errno) in try files.link("/d", "/new") } == .EPERM)
+        #expect(errno { () throws(Errno) in try files.link("/f", "/new/") } == .ENOENT)
+        func open(_ path: String, _ flags: OpenFlags) -> Errno? { errno { () throws(Errno) in _ = try files.open(path, flags) } }
+        for path in ["/", "/.", "/d/..", "/d"] { #expect(open(path, [.O_CREAT, .O_EXCL, .O_RDWR]) == .EEXIST, "\(path)") }
+        for path in ["/", "/.", "/d/..", "/d", "/d/", "/none/"] { #expect(open(path, [.O_CREAT, .O_RDWR]) == .EISDIR, "\(path)") }
+        #expect(open("/none/", [.O_CREAT, .O_EXCL, .O_RDWR]) == .EISDIR)
+        #expect(open("/f/x", [.O_CREAT, .O_EXCL, .O_RDWR]) == .ENOTDIR)
+    }
+
     @Test func manyAppendsReadBack() throws {
         let one = try files.open("/one", [.O_CREAT, .O_RDWR, .O_APPEND]), two = try files.open("/two", [.O_CREAT, .O_RDWR, .O_APPEND])
         var expected: [UInt8] = []

@@ -174,6 +174,41 @@ static void names(void) {
     SHOW(rmdir("none"));
     SHOW(unlink("d"));
     SHOW(link("d", "dd"));
+    topic("which error comes first");
+    SHOW(link("d", "a"));
+    SHOW(link("d", "none/x"));
+    SHOW(link("d", "a/x"));
+    SHOW(link("d", "dd/"));
+    SHOW(link("a", "dd/"));
+    SHOW(link("a", "."));
+    SHOW(link("a", "d/.."));
+    SHOW(link("none", "a"));
+    SHOW(link("d", "/proc/self/x"));
+    SHOW(open(".", O_CREAT | O_EXCL | O_RDWR, 0600));
+    SHOW(open("d/..", O_CREAT | O_EXCL | O_RDONLY, 0600));
+    SHOW(open("/", O_CREAT | O_EXCL | O_RDONLY, 0600));
+    SHOW(open(".", O_CREAT | O_RDWR, 0600));
+    SHOW(open("d/", O_CREAT | O_EXCL | O_RDWR, 0600));
+    SHOW(open("none/", O_CREAT | O_EXCL | O_RDWR, 0600));
+    SHOW(open("d", O_CREAT | O_EXCL | O_RDWR, 0600));
+    SHOW(open("d", O_CREAT | O_RDONLY, 0600));
+    SHOW(open("none/x", O_CREAT | O_EXCL | O_RDWR, 0600));
+    SHOW(open("a/x", O_CREAT | O_EXCL | O_RDWR, 0600));
+    SHOW(open("a", O_CREAT | O_EXCL | O_DIRECTORY, 0600));
+    struct stat unused;
+    SHOW(fstatat(AT_FDCWD, "a", &unused, AT_STATX_DONT_SYNC));
+    SHOW(fstatat(AT_FDCWD, "a", &unused, AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC));
+    SHOW(fstatat(AT_FDCWD, "a", &unused, AT_REMOVEDIR));
+    topic("a directory that a rename replaces");
+    SHOW(mkdir("old", 0755));
+    SHOW(mkdir("new", 0755));
+    int replaced = open("new", O_RDONLY | O_DIRECTORY);
+    SHOW(rename("old", "new"));
+    SHOW(mkdirat(replaced, "x", 0755));
+    SHOW(openat(replaced, "x", O_CREAT | O_RDWR, 0600));
+    SHOW(fstat(replaced, &unused));
+    note("links %ld", (long)unused.st_nlink);
+    SHOW(rmdir("new"));
     attributes("d");
     list(".");
     list("d");
@@ -232,6 +267,22 @@ static void names(void) {
     close(path);
 }
 
+// Whether reading a file with these times, in seconds, moves its access time. Its change time is now.
+static void accessed(long access, long modification, int flags) {
+    struct timespec times[2] = {{access, 0}, {modification, 0}};
+    char byte;
+    struct stat s;
+    SHOW(utimensat(AT_FDCWD, "private", times, 0));
+    int file = open("private", O_RDONLY | flags);
+    note("at the end %ld", (long)pread(file, &byte, 1, 1 << 20));
+    fstat(file, &s);
+    note("access time moved %d", s.st_atim.tv_sec != access);
+    note("read %ld", (long)read(file, &byte, 1));
+    fstat(file, &s);
+    note("access time moved %d, the other %d", s.st_atim.tv_sec != access, s.st_mtim.tv_sec != modification);
+    close(file);
+}
+
 static void metadata(void) {
     struct stat s;
     topic("modes");
@@ -265,6 +316,11 @@ static void metadata(void) {
          (x.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS);
     SHOW(statx(AT_FDCWD, "", AT_EMPTY_PATH, STATX_MODE, &x));
     SHOW(statx(AT_FDCWD, "", 0, STATX_MODE, &x));
+    topic("access times");
+    accessed(2000000000, 100, 0);
+    accessed(100, 50, 0);
+    accessed(100, 50, O_NOATIME);
+    accessed(1, 100, 0);
     struct statfs fs;
     SHOW(statfs(".", &fs));
     note("tmpfs %d names up to %ld", fs.f_type == 0x01021994, (long)fs.f_namelen);

@@ -140,6 +140,29 @@ static void cloning(void) {
     SHOW(waitid(P_PIDFD, pidfd, &info, WEXITED));
     note("killed by %d", info.si_status);
     SHOW(syscall(SYS_pidfd_open, 1 << 30, 0));
+    topic("directories of proc as pidfds");
+    child = fork();
+    if (child == 0) { pause(); _exit(0); }
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d", child);
+    int directory = open(path, O_RDONLY | O_DIRECTORY);
+    SHOW(syscall(SYS_pidfd_send_signal, directory, 0, 0, 0));
+    SHOW(syscall(SYS_pidfd_send_signal, directory, 65, 0, 0));
+    SHOW(syscall(SYS_pidfd_send_signal, directory, 0, 0, 1 << 10));
+    const char *others[] = {"/proc", "/proc/self/fd", "/proc/self/status", "/tmp"};
+    for (int i = 0; i < 4; i++) {
+        int other = open(others[i], O_RDONLY);
+        note("%s", others[i]);
+        SHOW(syscall(SYS_pidfd_send_signal, other, 0, 0, 0));
+        close(other);
+    }
+    int named = open(path, O_PATH | O_DIRECTORY);
+    SHOW(syscall(SYS_pidfd_send_signal, named, 0, 0, 0));
+    SHOW(waitid(P_PIDFD, directory, &info, WEXITED | WNOHANG));
+    SHOW(syscall(SYS_pidfd_send_signal, directory, SIGTERM, 0, 0));
+    reap("child", child);
+    SHOW(syscall(SYS_pidfd_send_signal, directory, 0, 0, 0));
+    SHOW(syscall(SYS_pidfd_send_signal, 200, 0, 0, 0));
 }
 
 static void executing(void) {

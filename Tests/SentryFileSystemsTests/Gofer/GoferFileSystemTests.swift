@@ -186,6 +186,40 @@ import Testing
         #expect(throws: Errno.ENOENT) { try mount.stat("/d/new") }
     }
 
+    /// What was seen of a shared tree that is read-only here passes for true until its lease ends, and no longer.
+    @Test func readOnlySharedTreesHaveLeases() throws {
+        let hour: UInt64 = 3_600_000_000_000
+        for lease in [hour, 1] {
+            let mount = try GoferMount(shared: true, flags: .readOnly, lease: lease) { host in
+                try host.directory("d")
+                try host.file("d/f", "old")
+                try host.file("d/other", "x")
+            }
+            let isLeased = lease == hour
+            #expect(try mount.stat("/d/f").size == 3)
+            #expect(throws: Errno.ENOENT) { try mount.stat("/d/new") }
+            let before = mount.client.requestCount
+            for _ in 0..<5 {
+                #expect(try mount.stat("/d/f").size == 3)
+                #expect(throws: Errno.ENOENT) { try mount.stat("/d/new") }
+            }
+            #expect(isLeased ? mount.client.requestCount == before : mount.client.requestCount >= before + 10)
+            try mount.host.file("d/f", "longer now")
+            try mount.host.file("d/new", "y")
+            #expect(try mount.stat("/d/f").size == (isLeased ? 3 : 10))
+            #expect((try? mount.stat("/d/new").size) == (isLeased ? nil : 1))
+            try HostCall.unlink(span("d/other"), at: mount.directory.rawValue)
+            // What was not looked at has no lease.
+            #expect(throws: Errno.ENOENT) { try mount.stat("/d/other") }
+        }
+    }
+
+    @Test func leasesAreForReadOnlySharedTrees() throws {
+        #expect(try GoferMount(shared: true, flags: .readOnly).fileSystem.lease == 1_000_000_000)
+        #expect(try GoferMount(shared: true).fileSystem.lease == 0)
+        #expect(try GoferMount(flags: .readOnly).fileSystem.lease == 0)
+    }
+
     @Test func readOnlyTrees() throws {
         let mount = try GoferMount(flags: .readOnly) { try $0.file("f", "x") }
         #expect(throws: Errno.EROFS) { try mount.open("/f", [.O_RDWR]) }

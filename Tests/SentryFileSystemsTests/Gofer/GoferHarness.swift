@@ -20,7 +20,7 @@ final class GoferMount: Sendable {
     private static let counter = Atomic<Int>(0)
 
     init(
-        shared: Bool = false, flags: TreeFlags = [], identities: Identities = .same,
+        shared: Bool = false, flags: TreeFlags = [], identities: Identities = .same, lease: UInt64 = GoferFileSystem.defaultLease,
         prepare: (GoferMount.Preparation) throws -> Void = { _ in }
     ) throws {
         let number = Self.counter.add(1, ordering: .relaxed).newValue
@@ -38,7 +38,7 @@ final class GoferMount: Sendable {
             try? FileServerConnection(OwnedDescriptor(adopting: server), service: service).run()
         }
         client = try FileClient(mine)
-        fileSystem = try GoferFileSystem(client: client, tree: 0, shared: shared, device: 77)
+        fileSystem = try GoferFileSystem(client: client, tree: 0, shared: shared, lease: lease, device: 77)
         namespace = try MountNamespace(root: fileSystem, source: Array("root".utf8))
     }
 

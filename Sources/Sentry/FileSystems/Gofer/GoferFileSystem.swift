@@ -19,6 +19,8 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     /// How long names and attributes of a shared tree pass for true, in nanoseconds. A tree that may be changed here is asked each time, since others may use it to
     /// agree on something; of a read-only one (the host's own tree below an overlay, configuration files) what was seen a second ago will do.
     let lease: UInt64
+    /// A second.
+    public static let defaultLease: UInt64 = 1_000_000_000
     private let rootInode = Mutex<GoferInode?>(nil)
 
     /// What the host calls a file.
@@ -45,15 +47,15 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     /// Attaches to tree number `tree` of the Gofer behind `client`.
     /// - Throws: the Gofer's error, EIO when the connection is broken.
     public init(
-        client: FileClient, tree: UInt32, shared: Bool, isLowerLayer: Bool = false, device: UInt64 = FileSystem.makeDevice(),
-        typeName: String = "gofer"
+        client: FileClient, tree: UInt32, shared: Bool, isLowerLayer: Bool = false, lease: UInt64 = defaultLease,
+        device: UInt64 = FileSystem.makeDevice(), typeName: String = "gofer"
     ) throws(Errno) {
         let reply = try client.call(AttachRequest(tree: tree))
         self.client = client
         isShared = shared
         treeFlags = reply.flags
         isConstant = reply.flags.contains(.readOnly) && (!shared || isLowerLayer)
-        lease = shared && reply.flags.contains(.readOnly) ? 1_000_000_000 : 0
+        self.lease = shared && reply.flags.contains(.readOnly) ? lease : 0
         devices = Mutex([reply.node.attributes.device: device])
         super.init(typeName: typeName, device: device)
         let inode = try adopt(reply.node)

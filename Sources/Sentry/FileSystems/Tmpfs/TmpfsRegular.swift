@@ -116,8 +116,15 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
 
     // MARK: Reading
 
-    /// `touches`: whether the access time moves.
-    func read(at offset: Int64, into buffer: inout IOBuffer, touches: Bool) throws(Errno) -> Int {
+    /// How a read moves the access time (mount(8)).
+    enum Touch {
+        case never
+        /// When it is not later than the last change, or a day old.
+        case relative
+        case always
+    }
+
+    func read(at offset: Int64, into buffer: inout IOBuffer, touch: Touch) throws(Errno) -> Int {
         guard offset >= 0 else { throw .EINVAL }
         var position = UInt64(offset)
         var done = 0
@@ -148,16 +155,20 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
             position += UInt64(copied)
             if copied < count { break }
         }
-        if done > 0, touches { wasRead() }
+        // At the end of the file too.
+        if touch != .never { wasRead(touch) }
         return done
     }
 
-    /// The access time moves when it is not later than the last change: relatime (mount(8)).
-    private func wasRead() {
+    private func wasRead(_ touch: Touch) {
+        let day: Int64 = 86_400
+        let now = Timespec.now
         metadata.withLock { data in
             let accessed = data.attributes.accessTime
-            guard accessed <= data.attributes.modificationTime || accessed <= data.attributes.changeTime else { return }
-            data.attributes.accessTime = .now
+            let isStale =
+                accessed <= data.attributes.modificationTime || accessed <= data.attributes.changeTime
+                || now.tv_sec.subtractingReportingOverflow(accessed.tv_sec).partialValue >= day
+            if touch == .always || isStale { data.attributes.accessTime = now }
         }
     }
 
@@ -456,8 +467,9 @@ final class TmpfsFile: FileDescription, @unchecked Sendable {
     override var isPollable: Bool { false }
 
     override func read(at offset: Int64, into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
-        let touches = !flags.contains(.O_NOATIME) && path.mount.flags.isDisjoint(with: [.noAccessTime, .readOnly])
-        return try file.read(at: offset, into: &buffer, touches: touches)
+        let mount = path.mount.flags
+        let isSpared = flags.contains(.O_NOATIME) || !mount.isDisjoint(with: [.noAccessTime, .readOnly])
+        return try file.read(at: offset, into: &buffer, touch: isSpared ? .never : mount.contains(.strictAccessTime) ? .always : .relative)
     }
 
     override func write(at offset: inout Int64, from buffer: inout IOBuffer, append: Bool, _ context: any FileContext) throws(Errno) -> Int

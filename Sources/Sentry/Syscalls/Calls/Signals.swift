@@ -248,7 +248,8 @@ enum SignalCalls {
         guard signal >= 0, signal <= Signal.SIGRTMAX else { throw .EINVAL }
         // A directory of proc names its process too.
         let group: ThreadGroup
-        if let named = ProcFileSystem.process(of: try task.files.get(arguments.int32(0))) {
+        let file = try task.files.get(arguments.int32(0))
+        if !file.isPathOnly, let named = ProcFileSystem.process(of: file) {
             group = named
         } else {
             group = try task.findProcess(descriptor: arguments.int32(0)).group
