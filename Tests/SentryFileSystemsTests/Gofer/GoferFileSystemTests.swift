@@ -214,6 +214,47 @@ import Testing
         }
     }
 
+    /// A listing says again what its names mean: no look-up has to ask. A file that has taken another's name is noticed.
+    @Test func listingsRenewLeases() throws {
+        let hour: UInt64 = 3_600_000_000_000
+        let mount = try GoferMount(shared: true, flags: .readOnly, lease: hour) { host in
+            try host.directory("d")
+            for index in 0..<20 { try host.file("d/f\(index)", "x") }
+        }
+        for index in 0..<20 { #expect(try mount.stat("/d/f\(index)").size == 1) }
+        try mount.host.file("d/new", "four")
+        try HostCall.rename(span("d/new"), at: mount.directory.rawValue, to: span("d/f3"), at: mount.directory.rawValue, flags: 0)
+        #expect(try mount.names("/d").count == 22)
+        #expect(try mount.stat("/d/f3").size == 4)
+        let before = mount.client.requestCount
+        for index in 0..<20 where index != 3 { #expect(try mount.stat("/d/f\(index)").size == 1) }
+        #expect(mount.client.requestCount == before)
+    }
+
+    /// ls -l asks for every file's access control list: that there is none is remembered until the file changes.
+    @Test func absentAccessListsAreRemembered() throws {
+        let mount = try GoferMount { try $0.file("f", "x") }
+        let name = span("system.posix_acl_access")
+        func ask() throws -> Errno? {
+            let place = try VFS.resolve(span("/f").span, at: mount.root, [], mount.context)
+            return errno { () throws(Errno) in _ = try VFS.extendedAttribute(place, name, mount.context) }
+        }
+        // Where the host's file system keeps no such lists, each answer is its own.
+        guard try ask() == .ENODATA else { return }
+        let before = mount.client.requestCount
+        for _ in 0..<5 { #expect(try ask() == .ENODATA) }
+        #expect(mount.client.requestCount == before)
+        // user::rw-, user:5:r--, group::r--, mask::r--, other::r--
+        let list: [UInt8] =
+            [2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 5, 0, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255]
+            + [16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 4, 0, 255, 255, 255, 255]
+        let place = try VFS.resolve(span("/f").span, at: mount.root, [], mount.context)
+        try VFS.setExtendedAttribute(place, name, list, flags: 0, mount.context)
+        #expect(try VFS.extendedAttribute(place, name, mount.context) == list)
+        try VFS.removeExtendedAttribute(place, name, mount.context)
+        #expect(try ask() == .ENODATA)
+    }
+
     @Test func leasesAreForReadOnlySharedTrees() throws {
         #expect(try GoferMount(shared: true, flags: .readOnly).fileSystem.lease == 1_000_000_000)
         #expect(try GoferMount(shared: true).fileSystem.lease == 0)

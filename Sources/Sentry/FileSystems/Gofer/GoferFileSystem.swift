@@ -78,6 +78,9 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
         }
     }
 
+    /// Whether what was seen passes for true at all.
+    var caches: Bool { !isShared || lease > 0 }
+
     override public var isReadOnly: Bool { treeFlags.contains(.readOnly) }
 
     override public func statistics(_ context: any FileContext) throws(Errno) -> FileSystemStatistics {

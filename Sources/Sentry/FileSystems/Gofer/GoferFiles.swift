@@ -194,23 +194,26 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
         let tree = directory.tree
         // Of an exclusive tree what comes along stays true until it is asked for.
         let changes = directory.state.withLock { $0.changes }
-        let caches = !tree.isShared || tree.lease > 0
-        let withAttributes = caches && tree.prefetch.isWorthwhile
+        let withAttributes = tree.caches && tree.prefetch.isWorthwhile
         let reply = try tree.client.call(
             ReadDirectoryRequest(directory: directory.handle, position: Self.hostPosition(place), withAttributes: withAttributes))
         var brought: [[UInt8]: GoferInode] = [:]
+        let now = tree.lease > 0 ? HostClock.monotonic : 0
         for entry in reply.entries {
             guard let node = entry.node else { continue }
             // What the VFS already holds of the directory is not looked up again, so it would only lie here.
-            if let inode = try? tree.adopt(node) { brought[entry.name] = inode }
+            guard let inode = try? tree.adopt(node) else { continue }
+            brought[entry.name] = inode
+            // But it is good for another while.
+            if tree.lease > 0 { directory.rememberLease(entry.name, inode.key, now) }
         }
         chunk.entries = reply.entries
         chunk.next = 0
         chunk.end = reply.end || reply.entries.isEmpty
         chunk.position = place
-        if !caches { return }
+        if !tree.caches { return }
         directory.wasListed.store(true, ordering: .relaxed)
         tree.prefetch.add(
-            brought, of: directory, since: changes, expiry: tree.isShared ? HostClock.monotonic &+ tree.lease : nil)
+            brought, of: directory, since: changes, expiry: tree.isShared ? now &+ tree.lease : nil)
     }
 }

@@ -13,7 +13,7 @@ extension GoferInode {
             if names.count == 1 { tree.prefetch.missed() }
             return try ask(names)
         }
-        if tree.lease > 0 { rememberLease(first, HostClock.monotonic) }
+        if tree.lease > 0 { rememberLease(first, known.key, HostClock.monotonic) }
         if names.count == 1 || known.type != .directory { return [known] }
         return [known] + (try known.walkNames(names.dropFirst()))
     }
@@ -42,8 +42,9 @@ extension GoferInode {
         let now = HostClock.monotonic
         var directory = self
         for (index, name) in names.enumerated() {
-            directory.rememberLease(name, now)
-            guard index < inodes.count, let next = inodes[index] as? GoferInode, next.type == .directory else { return }
+            let found = index < inodes.count ? inodes[index] as? GoferInode : nil
+            directory.rememberLease(name, found?.key, now)
+            guard let next = found, next.type == .directory else { return }
             directory = next
         }
     }
@@ -57,32 +58,32 @@ extension GoferInode {
     private static var rememberedNames: Int { 4096 }
 
     /// The host has just said what the name means.
-    private func rememberLease(_ name: [UInt8], _ now: UInt64) {
+    func rememberLease(_ name: [UInt8], _ key: GoferFileSystem.Key?, _ now: UInt64) {
         state.withLock { state in
             if state.names.count >= Self.rememberedNames { state.names = [:] }
-            state.names[name] = now &+ tree.lease
+            state.names[name] = NameLease(until: now &+ tree.lease, key: key)
         }
     }
 
-    private func hasLease(_ name: [UInt8]) -> Bool {
+    private func hasLease(_ name: [UInt8], _ child: Inode?) -> Bool {
         if tree.lease == 0 { return false }
-        guard let until = state.withLock({ $0.names[name] }) else { return false }
-        return HostClock.monotonic < until
+        guard let lease = state.withLock({ $0.names[name] }), lease.key == (child as? GoferInode)?.key else { return false }
+        return HostClock.monotonic < lease.until
     }
 
     /// Whether the name still means the same on the host.
     func stillMeans(_ name: [UInt8], _ child: Inode?) -> Bool {
-        if hasLease(name) { return true }
+        if hasLease(name, child) { return true }
         guard let reply = try? tree.client.call(WalkRequest(directory: handle, names: [name])) else { return false }
         guard let node = reply.nodes.first else {
             guard child == nil, reply.error == Errno.ENOENT.rawValue else { return false }
-            if tree.lease > 0 { rememberLease(name, HostClock.monotonic) }
+            if tree.lease > 0 { rememberLease(name, nil, HostClock.monotonic) }
             return true
         }
         for node in reply.nodes { tree.client.close(node.handle) }
         guard let child = child as? GoferInode, child.key == GoferFileSystem.Key(node.attributes) else { return false }
         child.store(node.attributes)
-        if tree.lease > 0 { rememberLease(name, HostClock.monotonic) }
+        if tree.lease > 0 { rememberLease(name, child.key, HostClock.monotonic) }
         return true
     }
 

@@ -28,11 +28,18 @@ final class GoferInode: Inode, @unchecked Sendable {
         /// Until when `attributes` pass for true, of a shared tree with a lease (CLOCK_MONOTONIC, nanoseconds).
         var validUntil: UInt64 = 0
         /// The same for what names of a directory mean.
-        var names: [[UInt8]: UInt64] = [:]
+        var names: [[UInt8]: NameLease] = [:]
+        /// Access control lists that the file did not have when its change time was this.
+        var absentLists: [[UInt8]: Timespec] = [:]
         /// What a symbolic link says, once read (exclusive trees).
         var target: [UInt8]?
         var mappings: [ObjectIdentifier: Mapping] = [:]
         var mappingPath: [UInt8] = []
+    }
+    struct NameLease {
+        var until: UInt64
+        /// The file of that name; nil: there is none.
+        var key: GoferFileSystem.Key?
     }
     struct Mapping {
         weak var space: AddressSpace?
@@ -321,7 +328,21 @@ final class GoferInode: Inode, @unchecked Sendable {
 
     // MARK: Extended attributes
 
+    private static let accessList = Array("system.posix_acl_".utf8)
+
     override func extendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> [UInt8] {
+        guard tree.caches, name.starts(with: Self.accessList) else { return try askForAttribute(name) }
+        // ls -l asks for every file's list. One that comes to be changes the file's change time.
+        let changed = try attributes(context).changeTime
+        if state.withLock({ $0.absentLists[name] }) == changed { throw .ENODATA }
+        let changes = state.withLock { $0.changes }
+        do throws(Errno) { return try askForAttribute(name) } catch {
+            if error == .ENODATA { state.withLock { if $0.changes == changes { $0.absentLists[name] = changed } } }
+            throw error
+        }
+    }
+
+    private func askForAttribute(_ name: [UInt8]) throws(Errno) -> [UInt8] {
         try tree.client.call(GetExtendedAttributeRequest(handle: handle, name: name)).value
     }
     override func extendedAttributeNames(_ context: any FileContext) throws(Errno) -> [[UInt8]] {
@@ -330,6 +351,7 @@ final class GoferInode: Inode, @unchecked Sendable {
     }
     override func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], flags: UInt32, _ context: any FileContext) throws(Errno) {
         _ = try tree.client.call(SetExtendedAttributeRequest(handle: handle, name: name, value: value, flags: flags))
+        state.withLock { $0.absentLists = [:] }
         // An access control list changes the mode, too.
         markChanged()
     }
