@@ -6,8 +6,8 @@ import Testing
     @Test func sizeAndSettings() throws {
         let pair = try HostCall.openTerminalPair()
         #expect(HostCall.isTerminal(pair.second.rawValue))
-        try HostCall.setTerminalSize(pair.first.rawValue, TerminalSize(rows: 33, columns: 99))
-        #expect(try HostCall.terminalSize(pair.second.rawValue) == TerminalSize(rows: 33, columns: 99))
+        try HostCall.setWindowSize(pair.first.rawValue, WindowSize(ws_row: 33, ws_col: 99))
+        #expect(try HostCall.windowSize(pair.second.rawValue) == WindowSize(ws_row: 33, ws_col: 99))
 
         // Cooked: the master's line feed comes out as it went in, echoed with a carriage return.
         let cooked = try HostCall.terminalSettings(pair.second.rawValue)
@@ -26,7 +26,7 @@ import Testing
     @Test func aPipeIsNoTerminal() throws {
         let pair = try HostCall.socketPair()
         #expect(!HostCall.isTerminal(pair.first.rawValue))
-        #expect(throws: Errno.ENOTTY) { try HostCall.terminalSize(pair.first.rawValue) }
+        #expect(throws: Errno.ENOTTY) { try HostCall.windowSize(pair.first.rawValue) }
     }
 }
 

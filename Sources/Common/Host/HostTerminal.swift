@@ -1,15 +1,5 @@
 public import LinuxABI
 
-/// Columns and rows of a terminal (struct winsize).
-public struct TerminalSize: Hashable, Sendable {
-    public var rows: UInt16
-    public var columns: UInt16
-    public init(rows: UInt16, columns: UInt16) {
-        self.rows = rows
-        self.columns = columns
-    }
-}
-
 /// The settings of a terminal (struct termios of the kernel, 36 bytes), kept to be put back.
 public struct TerminalSettings: Sendable {
     fileprivate var bytes: [UInt8]
@@ -61,23 +51,25 @@ extension HostCall {
         return result == 0 && Int(group[0]) == raw(.getpgid, 0)
     }
 
-    /// TIOCGWINSZ.
-    public static func terminalSize(_ descriptor: Int32) throws(Errno) -> TerminalSize {
-        var words: [UInt16] = [0, 0, 0, 0]
+    /// TIOCGWINSZ: rows and columns. ENOTTY for another file.
+    public static func windowSize(_ descriptor: Int32) throws(Errno) -> WindowSize {
+        var words: [4 of UInt16] = [0, 0, 0, 0]
         // SAFETY: struct winsize is four unsigned shorts.
-        try unsafe words.withUnsafeMutableBufferPointer { p throws(Errno) in
-            _ = try retrying { raw(.ioctl, Int(descriptor), 0x5413, Int(bitPattern: p.baseAddress)) }
+        let result = unsafe withUnsafeMutablePointer(to: &words) { p in
+            raw(.ioctl, Int(descriptor), Int(TerminalRequest.TIOCGWINSZ), Int(bitPattern: p))
         }
-        return TerminalSize(rows: words[0], columns: words[1])
+        _ = try check(result)
+        return WindowSize(ws_row: words[0], ws_col: words[1], ws_xpixel: words[2], ws_ypixel: words[3])
     }
 
     /// TIOCSWINSZ; the foreground process group of the terminal gets SIGWINCH when the size changes.
-    public static func setTerminalSize(_ descriptor: Int32, _ size: TerminalSize) throws(Errno) {
-        var words: [UInt16] = [size.rows, size.columns, 0, 0]
+    public static func setWindowSize(_ descriptor: Int32, _ size: WindowSize) throws(Errno) {
+        let words: [4 of UInt16] = [size.ws_row, size.ws_col, size.ws_xpixel, size.ws_ypixel]
         // SAFETY: struct winsize is four unsigned shorts.
-        try unsafe words.withUnsafeMutableBufferPointer { p throws(Errno) in
-            _ = try retrying { raw(.ioctl, Int(descriptor), 0x5414, Int(bitPattern: p.baseAddress)) }
+        let result = unsafe withUnsafePointer(to: words) { p in
+            raw(.ioctl, Int(descriptor), Int(TerminalRequest.TIOCSWINSZ), Int(bitPattern: p))
         }
+        _ = try check(result)
     }
 
     /// TCGETS.

@@ -206,7 +206,7 @@ extension ContainerRuntime {
         var streams = try GuestStreams(
             plan.terminal == .none ? .inherited : plan.terminal == .console ? .newTerminal : .ownTerminal,
             preserve: plan.preserveDescriptors,
-            size: plan.spec.process.consoleSize.map { TerminalSize(rows: $0.height, columns: $0.width) },
+            size: plan.spec.process.consoleSize.map { WindowSize(ws_row: $0.height, ws_col: $0.width) },
             owner: plan.spec.linux.users.host(plan.spec.process.user.userID) ?? plan.spec.process.user.userID)
         streams.add(filesEnd.rawValue, .gofer)
         streams.add(memory.file.rawValue, .memory)

@@ -59,7 +59,7 @@ extension ContainerRuntime {
         specification.process = try Translation.process(process, seccomp: seccomp, notes: &notes)
         for note in notes { Log.info(note) }
 
-        let size = process.consoleSize.map { TerminalSize(rows: $0.height, columns: $0.width) }
+        let size = process.consoleSize.map { WindowSize(ws_row: $0.height, ws_col: $0.width) }
         let choice: GuestStreams.Choice = !process.terminal ? .inherited : request.consoleSocket != nil ? .newTerminal : .ownTerminal
         let streams = try GuestStreams(
             choice, preserve: request.preserveDescriptors, size: size,

@@ -34,12 +34,12 @@ struct Foreground: ~Copyable {
                 // A connection for each: the Sentry lets idle ones go.
                 let client = try ComponentClient(directory: directory, .sentry).client
                 if signal == Self.SIGWINCH {
-                    guard let terminal, let size = try? HostCall.terminalSize(terminal) else { continue }
+                    guard let terminal, let size = try? HostCall.windowSize(terminal) else { continue }
                     var request = ResizeRequest()
                     request.container = container
                     request.pid = pid
-                    request.width = size.columns
-                    request.height = size.rows
+                    request.width = size.ws_col
+                    request.height = size.ws_row
                     try client.call("/v1/resize", request, timeout: 2_000_000_000)
                 } else {
                     // What a key sends goes to all that run in the foreground; the guest's processes stand for that here.

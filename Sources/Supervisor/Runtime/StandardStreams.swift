@@ -25,7 +25,7 @@ struct GuestStreams: ~Copyable {
     }
 
     /// `preserve` descriptors from 3 on come along. `owner` gets a new terminal, as login(1) gives it.
-    init(_ choice: Choice, preserve: Int, size: TerminalSize?, owner: UInt32) throws(SandboxError) {
+    init(_ choice: Choice, preserve: Int, size: WindowSize?, owner: UInt32) throws(SandboxError) {
         switch choice {
         case .inherited: try addStandard()
         case .ownTerminal:
@@ -44,7 +44,7 @@ struct GuestStreams: ~Copyable {
             let numbers = pair.release()
             let master = SharedDescriptor(OwnedDescriptor(adopting: numbers.0))
             let slave = SharedDescriptor(OwnedDescriptor(adopting: numbers.1))
-            if let size, size.rows > 0, size.columns > 0 { try? HostCall.setTerminalSize(master.rawValue, size) }
+            if let size, size.ws_row > 0, size.ws_col > 0 { try? HostCall.setWindowSize(master.rawValue, size) }
             // The line discipline that counts is the guest's, in the Sentry: here every byte passes as it is.
             if let settings = try? HostCall.terminalSettings(slave.rawValue) {
                 try? HostCall.setTerminalSettings(slave.rawValue, settings.raw)
