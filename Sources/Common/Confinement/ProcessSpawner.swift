@@ -15,6 +15,8 @@ public struct ProcessSpawner: Sendable {
         case gofer
     }
 
+    private static let spawning = FaultPoint("supervisor.spawn", "a Sentry or Gofer is about to be started: error")
+
     public var role: Role
     /// Absolute path of the program.
     public var program: [UInt8]
@@ -64,6 +66,7 @@ public struct ProcessSpawner: Sendable {
             request.cloneNamespaces |= separate
         }
         let name = role == .sentry ? "sentry" : "gofer"
+        if case .error(let errno)? = Self.spawning.hit() { throw SandboxError(errno, "start the \(name)") }
         let child: GatedChild
         do {
             child = try HostSpawn.start(request)

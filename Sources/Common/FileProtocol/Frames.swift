@@ -53,8 +53,28 @@ public struct FrameReceiver: ~Copyable {
         buffer = [UInt8](repeating: 0, count: 32 << 10)
     }
 
+    fileprivate static let receiving = FaultPoint(
+        "files.receive", "a frame of the file protocol that came: error, drop, truncate, flip, close")
+
     /// The next frame, or nil when the peer closed the socket between two frames. Blocks.
     public mutating func next() throws(ConnectionError) -> Frame? {
+        while let frame = try take() {
+            guard let fault = Self.receiving.hit() else { return frame }
+            var body = frame.body
+            switch fault {
+            case .error(let errno): throw .host(errno)
+            case .close: throw .closed
+            case .drop: continue
+            case .truncate(let count): body.removeLast(max(0, body.count - count))
+            case .flip(let bits): Faults.flip(bits, in: &body)
+            case .duplicate, .delay, .kill, .stop: break  // a reader has one frame at a time; the others are done by the point
+            }
+            return Frame(header: frame.header, body: body, descriptors: frame.descriptors)
+        }
+        return nil
+    }
+
+    private mutating func take() throws(ConnectionError) -> Frame? {
         guard try fill(FrameHeader.size) else { return nil }
         let header: FrameHeader
         do { header = try FrameHeader(decoding: buffer.span.extracting(start..<(start + FrameHeader.size))) } catch { throw .wire(error) }
@@ -121,7 +141,7 @@ public struct FrameReceiver: ~Copyable {
 
 /// Encoding and sending of frames.
 public enum FrameSender {
-    private static let sending = FaultPoint("files.send", "a frame of the file protocol: error, drop, truncate, flip, duplicate, close")
+    fileprivate static let sending = FaultPoint("files.send", "a frame of the file protocol: error, drop, truncate, flip, duplicate, close")
 
     /// A whole frame. The tag may be patched in later.
     @inlinable public static func encode<S: WireStructure>(
@@ -166,6 +186,12 @@ public enum FrameSender {
             done += try HostCall.send(socket, frame.span.extracting(done..<frame.count), flags: noSignal)
         }
     }
+}
+
+/// The fault points of the protocol.
+public enum FileProtocolFaults {
+    /// Makes them known, so that a list of all points has them before the first frame.
+    public static func register() { _ = (FrameSender.sending, FrameReceiver.receiving) }
 }
 
 /// The first exchange of a connection.

@@ -13,6 +13,7 @@ internal import Wire
 /// anybody. One thread serves files, this one serves control.
 public func runGofer(_ options: GoferOptions) -> Never {
     options.common.configureLog(component: "gofer")
+    FileProtocolFaults.register()
     limitHeaps(4)
     do {
         exitProcess(try Gofer(options).run())

@@ -8,6 +8,7 @@ struct ListCommand: Verb {
 
     @ParentCommand var nestbox: Nestbox
     @Option(name: .shortAndLong, help: "table or json.") var format = "table"
+    @Flag(help: "The same as --format json.") var json = false
     @Flag(name: .shortAndLong, help: "Print the names only.") var quiet = false
 
     func validate() throws {
@@ -18,7 +19,7 @@ struct ListCommand: Verb {
         let containers = runtime.list()
         if quiet {
             for container in containers { HostEnvironment.print(container.identifier) }
-        } else if format == "json" {
+        } else if json || format == "json" {
             HostEnvironment.print(JSON.array(containers.map(\.json)).text())
         } else {
             var rows = [["ID", "PID", "STATUS", "BUNDLE", "CREATED"]]
@@ -129,7 +130,7 @@ struct EventsCommand: Verb {
 struct DebugCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "debug", abstract: "Look into a running sandbox.",
-        subcommands: [DebugStacks.self, DebugMetrics.self, DebugLogLevel.self, DebugGofer.self])
+        subcommands: [DebugStacks.self, DebugTasks.self, DebugMetrics.self, DebugLogLevel.self, DebugFaults.self, DebugGofer.self])
 }
 
 struct DebugStacks: Verb {
@@ -138,6 +139,17 @@ struct DebugStacks: Verb {
     @Argument(help: "The container.") var id: String
     func perform(_ runtime: ContainerRuntime) throws(SandboxError) -> Int32 {
         HostEnvironment.print(try runtime.debugText(id, "/v1/stacks"))
+        return 0
+    }
+}
+
+struct DebugTasks: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "tasks", abstract: "Print every task of a sandbox as JSON: numbers, state, CPU time, command.")
+    @ParentCommand var nestbox: Nestbox
+    @Argument(help: "The container.") var id: String
+    func perform(_ runtime: ContainerRuntime) throws(SandboxError) -> Int32 {
+        HostEnvironment.print(try runtime.debugText(id, "/v1/tasks"))
         return 0
     }
 }
@@ -163,6 +175,32 @@ struct DebugLogLevel: Verb {
             throw SandboxError(.invalidArgument, "\"\(level)\" is no log level", hint: "trace, debug, info, warning, error or none")
         }
         try runtime.setLogLevel(id, level)
+        return 0
+    }
+}
+
+struct DebugFaults: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "faults", abstract: "Show the fault points of a sandbox, or arm a plan of faults in it (for tests).",
+        discussion: """
+            A plan is rules POINT[@N|@N+|%P]:ACTION, separated by semicolons: at the n-th hit, from it on, with a probability, or always. Actions are
+            error=NAME, delay=TIME, drop, duplicate, truncate=BYTES, flip=BITS, close, kill and stop. An empty plan disarms.
+
+            Examples:
+                nestbox --allow-faults run --detach web
+                nestbox debug faults web
+                nestbox debug faults --gofer web 'seed=1; files.receive@9:kill; host.pread64%0.01:error=EIO'
+            """)
+    @ParentCommand var nestbox: Nestbox
+    @Flag(help: "Those of the Gofer in place of the Sentry's.") var gofer = false
+    @Argument(help: "The container.") var id: String
+    @Argument(help: "The plan; without one, what is armed and which points there are.") var plan: String?
+    func perform(_ runtime: ContainerRuntime) throws(SandboxError) -> Int32 {
+        if let plan {
+            HostEnvironment.print(try runtime.armFaults(id, plan, gofer: gofer))
+        } else {
+            HostEnvironment.print(try runtime.debugText(id, "/v1/faults", gofer: gofer))
+        }
         return 0
     }
 }

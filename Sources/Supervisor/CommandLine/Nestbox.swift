@@ -62,6 +62,11 @@ public struct Nestbox: ParsableCommand {
     @Flag(name: .customLong("allow-faults"), help: "Let fault plans be armed in this sandbox (for tests).")
     var allowFaults = false
 
+    @Option(
+        name: .customLong("fault-plan"),
+        help: ArgumentHelp("Faults to make in nestbox itself (for tests; needs --allow-faults).", valueName: "plan"))
+    var faultPlan: String?
+
     @Option(help: ArgumentHelp("How far Sentry and Gofer confine themselves: full, trap, none (for debugging).", valueName: "mode"))
     var confinement = "full"
 
@@ -130,6 +135,12 @@ extension Verb {
         let status: Int32
         do throws(SandboxError) {
             let runtime = try ContainerRuntime(settings)
+            if let plan = nestbox.faultPlan {
+                guard nestbox.allowFaults else {
+                    throw SandboxError(.invalidArgument, "--fault-plan needs --allow-faults", hint: "faults are for tests only")
+                }
+                Faults.arm(try FaultPlan(parsing: plan))
+            }
             status = try perform(runtime)
         } catch {
             reporter.report(error)

@@ -300,6 +300,14 @@ extension ContainerRuntime {
         return String(decoding: try client.client.raw(.get, path, timeout: ComponentClient.patience), as: UTF8.self)
     }
 
+    /// Arms a plan of faults in a component; the text is what it says of it then.
+    public func armFaults(_ identifier: String, _ plan: String, gofer: Bool) throws(SandboxError) -> String {
+        _ = try store.load(identifier)
+        let client = try ComponentClient(directory: store.directory(identifier), gofer ? .gofer : .sentry)
+        return String(
+            decoding: try client.client.raw(.post, "/v1/faults", Array(plan.utf8), timeout: ComponentClient.patience), as: UTF8.self)
+    }
+
     /// Changes how much Sentry and Gofer log.
     public func setLogLevel(_ identifier: String, _ level: String) throws(SandboxError) {
         _ = try store.load(identifier)
