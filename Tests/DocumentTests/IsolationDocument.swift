@@ -18,6 +18,10 @@ enum IsolationDocument {
         | Gofer | mount, PID, network (empty), IPC, UTS: new | empty, read-only; its trees are detached mounts that only its descriptors reach | \(capabilities(.gofer(makeNodes: true))) (MKNOD only where the configuration allows device nodes) | the list below | tree roots and sockets |
         | Supervisor | the host's | the host's | what create needs | - | - |
 
+        Over the Sentry's empty root, where it cannot reach it itself, lies a mount that shows the container's files to whoever joins the Sentry's mount
+        namespace: this is how engines copy files into and out of a running container and list its processes. The Sentry answers its questions (FUSE) over
+        one of its descriptors. Only root of the host's own user namespace may use it, and nothing in it is a device, a program or set-ID for the host.
+
         Besides: `no_new_privs`, no core dumps, not dumpable (stubs are, so that the Sentry may trace them), an environment of `SWIFT_ROOT=/` only. A call that is not
         in a list kills its process.
 

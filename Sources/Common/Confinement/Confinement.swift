@@ -32,11 +32,12 @@ public enum Confinement {
     /// Empty read-only root, capabilities, secure bits, not dumpable, limits, no_new_privs, system-call filter; in this order.
     /// - Parameters:
     ///   - mode: `.none` does nothing, for debuggers.
+    ///   - covering: a detached mount for those who join the mount namespace later; see `EmptyRoot`.
     ///   - logDescriptor: where `.trap` reports the call that the filter stopped.
-    public static func apply(_ role: Role, mode: ConfinementMode, logDescriptor: Int32 = 2) throws(SandboxError) {
+    public static func apply(_ role: Role, mode: ConfinementMode, covering: Int32? = nil, logDescriptor: Int32 = 2) throws(SandboxError) {
         HostCall.keepAllocatorFromFiles()
         if mode == .none { return }
-        try EmptyRoot.enter()
+        try EmptyRoot.enter(covering: covering)
         try Privileges.limit(4 /* RLIMIT_CORE */, 0)
         Privileges.makeUndumpable()
         try Privileges.keepOnly(role.capabilities)

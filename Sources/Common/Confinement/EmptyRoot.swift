@@ -16,7 +16,10 @@ enum EmptyRoot {
     /// Makes an empty, read-only tmpfs the root of this mount namespace, and lets go of all that was mounted. Descriptors that are open
     /// (trees of detached mounts too) stay usable. A process that nobody put into namespaces (one started by hand) makes itself a mount
     /// namespace first: pivoting in the host's would take the host down.
-    static func enter() throws(SandboxError) {
+    ///
+    /// `covering`, a detached mount, is put over the new root: whoever joins this mount namespace later (an engine that looks into the container)
+    /// arrives there. This process stays below it, in the empty one.
+    static func enter(covering: Int32? = nil) throws(SandboxError) {
         // The first process of a PID namespace was put there by ProcessSpawner, with a mount namespace of its own.
         if HostCall.raw(.getpid) != 1 {
             let result = HostCall.raw(.unshare, Int(CloneFlags.CLONE_NEWNS.rawValue))
@@ -39,6 +42,9 @@ enum EmptyRoot {
         try mount(
             "make the root read-only", source: nil, target: "/", type: nil,
             flags: MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, data: "size=4096,nr_inodes=2,mode=0555")
+        if let covering {
+            do { try HostCall.attachMount(covering, at: Array("/".utf8)) } catch { throw SandboxError(error, "cover the empty root") }
+        }
     }
 
     private static func path(_ what: String, _ path: String, _ body: (Int) -> Int) throws(SandboxError) {

@@ -51,6 +51,10 @@ public struct SentryOptions: Sendable {
     public var strace = false
     /// CPUs to use and show; 0: all.
     public var cpuCount: UInt32 = 0
+    /// FUSE device of the mount through which the host's tools look into the container.
+    public var viewDescriptor: Int32?
+    /// That mount, detached.
+    public var viewMountDescriptor: Int32?
 
     public init() {}
 
@@ -89,6 +93,14 @@ public struct SentryOptions: Sendable {
                 .init(
                     name: "--cpus", action: .value("N", { (o, v) throws(OptionError) in o.cpuCount = UInt32(try number(v, 0...4096)) }),
                     help: "CPUs to use and to show to guests (0: all)"),
+                .init(
+                    name: "--view-fd",
+                    action: .value("N", { (o, v) throws(OptionError) in o.viewDescriptor = Int32(try number(v, 0...65535)) }),
+                    help: "FUSE device: shows the container to who joins the mount namespace"),
+                .init(
+                    name: "--view-mount-fd",
+                    action: .value("N", { (o, v) throws(OptionError) in o.viewMountDescriptor = Int32(try number(v, 0...65535)) }),
+                    help: "the detached mount of --view-fd"),
             ])
     }
 }

@@ -8,10 +8,12 @@ public struct HostEpoll: ~Copyable, Sendable {
         descriptor = OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.epoll_create1, 0o2000000))))
     }
 
-    /// Watches `target` for input and output edges, hang-up and errors. EPERM for regular files, which are always ready.
-    public func add(_ target: Int32, token: UInt64) throws(Errno) {
+    /// Watches `target` for input and output edges (not with `onlyEnd`), hang-up and errors. EPERM for regular files, which are always ready.
+    public func add(_ target: Int32, token: UInt64, onlyEnd: Bool = false) throws(Errno) {
         // EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLRDHUP, EPOLLET
-        var event: [UInt32] = [0x8000_2007, UInt32(truncatingIfNeeded: token), UInt32(truncatingIfNeeded: token >> 32)]
+        var event: [UInt32] = [
+            onlyEnd ? 0x8000_0000 : 0x8000_2007, UInt32(truncatingIfNeeded: token), UInt32(truncatingIfNeeded: token >> 32),
+        ]
         // SAFETY: struct epoll_event is packed on x86-64: 12 bytes, as the three words.
         try unsafe event.withUnsafeMutableBufferPointer { p throws(Errno) in
             _ = try HostCall.check(HostCall.raw(.epoll_ctl, Int(descriptor.rawValue), 1, Int(target), Int(bitPattern: p.baseAddress)))

@@ -7,25 +7,12 @@ public struct TemporaryFileSystem: ~Copyable, Sendable {
 
     /// Makes one that holds at most `size` bytes (whole pages). Needs CAP_SYS_ADMIN and Linux 5.2.
     public init(size: UInt64, name: String) throws(Errno) {
-        let context = try HostCall.withPath(Array("tmpfs".utf8)) { name throws(Errno) in
-            OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.fsopen, name, 1 /* FSOPEN_CLOEXEC */))))
-        }
-        try Self.configure(context.rawValue, "source", name)
-        try Self.configure(context.rawValue, "size", String(size))
-        try Self.configure(context.rawValue, "mode", "700")
-        // FSCONFIG_CMD_CREATE
-        _ = try HostCall.check(HostCall.raw(.fsconfig, Int(context.rawValue), 6, 0, 0, 0))
-        // FSMOUNT_CLOEXEC; MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV. Not noexec: guests map code from it.
-        root = OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.fsmount, Int(context.rawValue), 1, 2 | 4))))
-    }
-
-    private static func configure(_ context: Int32, _ key: String, _ value: String) throws(Errno) {
-        try HostCall.withPath(Array(key.utf8)) { key throws(Errno) in
-            try HostCall.withPath(Array(value.utf8)) { value throws(Errno) in
-                // FSCONFIG_SET_STRING
-                _ = try HostCall.check(HostCall.raw(.fsconfig, Int(context), 1, key, value, 0))
-            }
-        }
+        let context = try HostCall.openFileSystem("tmpfs")
+        try HostCall.configureFileSystem(context.rawValue, "source", name)
+        try HostCall.configureFileSystem(context.rawValue, "size", String(size))
+        try HostCall.configureFileSystem(context.rawValue, "mode", "700")
+        // MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV. Not noexec: guests map code from it.
+        root = try HostCall.mountFileSystem(context.rawValue, attributes: 2 | 4)
     }
 
     /// A new file of no name, `size` bytes long (a hole).
@@ -42,7 +29,7 @@ public struct TemporaryFileSystem: ~Copyable, Sendable {
             // FSPICK_CLOEXEC
             OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.fspick, Int(AtFlag.AT_FDCWD), path, 1))))
         }
-        try configure(context.rawValue, "size", String(size))
+        try HostCall.configureFileSystem(context.rawValue, "size", String(size))
         // FSCONFIG_CMD_RECONFIGURE
         _ = try HostCall.check(HostCall.raw(.fsconfig, Int(context.rawValue), 7, 0, 0, 0))
     }

@@ -15,6 +15,7 @@ import SentrySyscalls
 public func runSentry(_ options: SentryOptions) -> Never {
     options.common.configureLog(component: "sentry")
     limitHeaps(4)
+    FileProtocolFaults.register()
     do throws(SandboxError) {
         let windowSignals = try? WindowSignals()
         let platform = try makePlatform(options.platform)
@@ -22,14 +23,18 @@ public func runSentry(_ options: SentryOptions) -> Never {
             component: "sentry", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
         let processors = options.cpuCount > 0 ? Int(options.cpuCount) : HostProcessor.count
         let facts = HostFacts.gather()
-        try Confinement.apply(.sentry, mode: options.common.confinement, logDescriptor: options.common.logDescriptor)
+        try Confinement.apply(
+            .sentry, mode: options.common.confinement, covering: options.viewMountDescriptor, logDescriptor: options.common.logDescriptor)
+        if let mount = options.viewMountDescriptor { _ = OwnedDescriptor(adopting: mount) }
 
         let kernel = Kernel(platform: platform, systemCalls: SystemCallTable.standard(), programLoader: ELFLoader())
         kernel.isTracing = options.strace
         DeviceDrivers.register(kernel)
         let sandbox = Sandbox(
-            kernel: kernel, processorCount: processors, facts: facts, windowSignals: windowSignals, finish: server.finisher)
+            kernel: kernel, processorCount: processors, facts: facts, windowSignals: windowSignals,
+            view: options.viewDescriptor.map { SharedDescriptor(OwnedDescriptor(adopting: $0)) }, finish: server.finisher)
         SentryEndpoints.register(on: server, sandbox)
+        try sandbox.watchStubs()
         // Started by a Supervisor: one that dies before there is a container must not leave this process behind.
         if options.common.readyDescriptor != nil {
             let finish = server.finisher

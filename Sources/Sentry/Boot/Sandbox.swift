@@ -23,14 +23,20 @@ final class Sandbox: Sendable {
     /// Makes the control server return: the process ends with the first container's status.
     let finish: @Sendable (Int32) -> Void
 
-    init(kernel: Kernel, processorCount: Int, facts: HostFacts, windowSignals: WindowSignals?, finish: @escaping @Sendable (Int32) -> Void)
-    {
+    init(
+        kernel: Kernel, processorCount: Int, facts: HostFacts, windowSignals: WindowSignals?, view: SharedDescriptor?,
+        finish: @escaping @Sendable (Int32) -> Void
+    ) {
         self.kernel = kernel
         self.processorCount = processorCount
         self.facts = facts
         self.finish = finish
         self.windowSignals = windowSignals
+        self.view = view
     }
+
+    /// The FUSE device of the mount that shows the first container to the host.
+    let view: SharedDescriptor?
 
     /// The container called `id`, or "container ... does not exist".
     func container(_ id: String) throws(SandboxError) -> SandboxContainer {
@@ -41,6 +47,23 @@ final class Sandbox: Sendable {
     }
 
     var all: [SandboxContainer] { containers.withLock { $0.values.sorted { $0.id < $1.id } } }
+
+    /// Ends the processes whose stub somebody outside has killed, also those that sleep in a call.
+    func watchStubs() throws(SandboxError) {
+        do throws(Errno) {
+            try StubDeaths.shared.start { [weak self] space in
+                for container in self?.all ?? [] {
+                    for group in container.container.threadGroups where group.leader?.addressSpace?.platformSpace === space {
+                        Log.error(
+                            "the stub of process \(group.processID) of container \(container.id) was killed from outside: ending the process"
+                        )
+                        container.container.setDeathReason(.stubDied)
+                        group.send(SignalInfo(signal: Signal.SIGKILL, code: SignalCode.SI_USER), fromOutside: true)
+                    }
+                }
+            }
+        } catch { throw SandboxError(error, "watch the stubs") }
+    }
 
     // MARK: Life cycle
 

@@ -6,6 +6,7 @@ import LinuxABI
 import SentryFileSystems
 import SentryKernel
 import SentryMemory
+import SentryNetwork
 import SentryVFS
 import Synchronization
 import Wire
@@ -17,6 +18,7 @@ final class SandboxContainer: Sendable {
     let initTask: KernelTask
     private unowned let sandbox: Sandbox
     private let isFirst: Bool
+    private let cgroup: CgroupLimits
     private let namespace: MountNamespace
     /// Where terminals of the host get their names.
     private let terminals: DevptsFileSystem
@@ -42,6 +44,9 @@ final class SandboxContainer: Sendable {
     private let state = Mutex(State())
     private let exitWatcher = Mutex<CallbackWaiter?>(nil)
 
+    /// The most memory that any report has seen, in bytes.
+    private let memoryPeak = Atomic<UInt64>(0)
+
     /// Ended execs whose status nobody asked for yet; older ones are forgotten.
     private static let maximumEndedProcesses = 4096
 
@@ -56,17 +61,17 @@ final class SandboxContainer: Sendable {
         memoryFileSystem = descriptors.takeShared(.memoryFileSystem)
         exitFile = descriptors.takeShared(.exitReport)
         let gofer = try Self.connect(descriptors)
+        cgroup = CgroupLimits(Self.limits(specification.resources))
 
         container = try kernel.makeContainer(Self.configuration(specification, memoryFile, sandbox))
         do throws(SandboxError) {
             let files = ContainerFiles(
                 specification: specification, kernel: kernel, container: container, memoryFile: memoryFile, facts: sandbox.facts,
-                sysctls: Sysctls(container),
+                sysctls: Self.makeSysctls(container), cgroup: cgroup,
                 tree: { index, isShared, isLowerLayer throws(Errno) in
                     try GoferFileSystem(client: gofer, tree: index, shared: isShared, isLowerLayer: isLowerLayer)
                 })
             namespace = try files.build()
-            try files.applySysctls(PathTools(context: KernelFileContext.shared, root: namespace.root))
             terminals =
                 namespace.mounts.lazy.compactMap { $0.fileSystem as? DevptsFileSystem }.first
                 ?? DevptsFileSystem(kernel: kernel, device: FileSystem.makeDevice())
@@ -80,6 +85,8 @@ final class SandboxContainer: Sendable {
             gofer.shutDown()
             throw error
         }
+        if let terminal = state.withLock({ $0.processes[initTask.threadID]?.terminal }) { Self.makeConsole(terminal, container, namespace) }
+        if isFirst, let device = sandbox.view { HostView.start(device, namespace, container.userNamespace) }
         try Self.watch(gofer, of: container)
         if isFirst, let terminal = state.withLock({ $0.processes[initTask.threadID]?.terminal }) { sandbox.watchWindow(of: terminal) }
         let watcher = CallbackWaiter { [weak self] in self?.containerEvent() }
@@ -106,6 +113,42 @@ final class SandboxContainer: Sendable {
         let users = IdentityMap(specification.uidMappings), groups = IdentityMap(specification.gidMappings)
         if !users.isIdentity || !groups.isIdentity { configuration.userNamespace = UserNamespace(users: users, groups: groups) }
         return configuration
+    }
+
+    /// What of the limits only the container's own view of its cgroup shows.
+    private static func limits(_ resources: ResourceSpecification) -> CgroupLimits.Values {
+        var values = CgroupLimits.Values()
+        values.cpuQuota = resources.cpuQuota
+        values.cpuPeriod = resources.cpuPeriod
+        values.cpuShares = resources.cpuShares
+        return values
+    }
+
+    /// The settings below /proc/sys, with those that others act on connected to them.
+    private static func makeSysctls(_ container: Container) -> Sysctls {
+        let sysctls = Sysctls(container)
+        sysctls.observe("net.core.somaxconn") { value in
+            if let number = Int(value), number >= 0 { UnixNamespace.shared.maximumBacklog.store(number, ordering: .relaxed) }
+        }
+        sysctls.observe("net.unix.max_dgram_qlen") { value in
+            if let number = Int(value), number >= 0 { UnixNamespace.shared.maximumDatagrams.store(number, ordering: .relaxed) }
+        }
+        return sysctls
+    }
+
+    /// /dev/console is the terminal of the first process (OCI runtime specification, "Default Devices").
+    private static func makeConsole(_ terminal: HostTerminal, _ container: Container, _ namespace: MountNamespace) {
+        DeviceDrivers.setConsole(terminal.terminal, for: container)
+        let tools = PathTools(context: KernelFileContext.shared, root: namespace.root)
+        let path = Array("/dev/console".utf8)
+        guard tools.existing(path) == nil else { return }
+        do throws(Errno) {
+            try VFS.makeNode(
+                path.span, at: tools.root, mode: FileType.character.rawValue | 0o620, device: DeviceNumber.make(major: 5, minor: 1),
+                tools.context)
+        } catch {
+            Log.info("/dev/console is left out: \(error.message)")
+        }
     }
 
     private static func openMemory(_ descriptors: DescriptorSet, limit: UInt64) throws(SandboxError) -> MemoryFile {
@@ -234,7 +277,26 @@ final class SandboxContainer: Sendable {
 
     // MARK: Ends
 
+    /// How long the end of a process waits for its terminal's other side to take the last output.
+    private static let terminalPatience: UInt64 = 500_000_000
+
+    /// Runs `body` once the process's terminal, if it had one, has handed its output on and is gone. Does not block: ends are told where they happen.
+    private func afterTerminal(of pid: Int32, _ body: @escaping @Sendable () -> Void) {
+        guard let terminal = state.withLock({ $0.processes[pid]?.terminal }) else { return body() }
+        let finish: @Sendable () -> Void = { [terminals] in
+            terminal.drain(deadline: HostClock.monotonic &+ Self.terminalPatience)
+            terminal.close()
+            terminals.removeHostTerminal(terminal)
+            body()
+        }
+        do throws(Errno) { try startThread(stackSize: 128 << 10, finish) } catch { body() }
+    }
+
     private func processEnded(_ pid: Int32, _ report: SentryKernel.ExitReport) {
+        afterTerminal(of: pid) { self.tellEnd(of: pid, report) }
+    }
+
+    private func tellEnd(of pid: Int32, _ report: SentryKernel.ExitReport) {
         let message = makeReport(pid, report)
         let waiters = state.withLock { state -> [ControlReply] in
             let waiters = state.processes[pid]?.waiters ?? []
@@ -256,10 +318,14 @@ final class SandboxContainer: Sendable {
             return state.status != .stopped
         }
         guard isNews else { return }
+        afterTerminal(of: initTask.threadGroup.processID) { self.tellEndOfContainer(exit) }
+    }
+
+    private func tellEndOfContainer(_ exit: SentryKernel.ExitReport) {
         let pid = initTask.threadGroup.processID
         let report = makeReport(pid, exit)
         state.withLock { $0.report = report }
-        processEnded(pid, exit)
+        tellEnd(of: pid, exit)
         if let exitFile, let bytes = try? report.encoded() { _ = try? HostCall.write(exitFile.rawValue, at: 0, bytes.span) }
         Log.info("container \(id) ended", [("status", "\(report.status)"), ("reason", "\(report.reason)")])
         if isFirst { sandbox.finish(Int32(report.status)) }
@@ -359,6 +425,8 @@ final class SandboxContainer: Sendable {
         if resources.pidsLimit > 0 {
             container.state.withLock { $0.tasksLimit = resources.pidsLimit == .max ? nil : Int(clamping: resources.pidsLimit) }
         }
+        if resources.memoryLimit > 0 { container.memoryFile.setLimit(resources.memoryLimit) }
+        cgroup.update(Self.limits(resources))
     }
 
     /// Gives up a container that has stopped or never ran.
@@ -371,6 +439,7 @@ final class SandboxContainer: Sendable {
         }
         if let watcher = exitWatcher.withLock({ $0 }) { container.events.remove(watcher) }
         sandbox.kernel.removeContainer(id)
+        DeviceDrivers.setConsole(nil, for: container)
         return state.withLock { $0.report } ?? Control.ExitReport()
     }
 
@@ -384,6 +453,9 @@ final class SandboxContainer: Sendable {
         entry.status = status
         entry.tasks = UInt32(clamping: container.liveTasks)
         entry.memory = container.memoryFile.usage
+        entry.memoryPeak = memoryPeak.max(entry.memory, ordering: .relaxed).newValue
+        let usage = container.usage
+        entry.cpuTime = usage.userTime &+ usage.systemTime
         entry.outOfMemoryKills = container.state.withLock { $0.outOfMemoryKills }
         if let report = state.withLock({ $0.report }) { entry.exit = report }
         return entry

@@ -14,7 +14,10 @@ public final class MemoryFile: Sendable {
     /// For `Platform.makeAddressSpace`.
     public let descriptor: SharedDescriptor
     /// Bytes that the container may hold.
-    public let limit: UInt64
+    public var limit: UInt64 { limitBytes.load(ordering: .relaxed) }
+    private let limitBytes: Atomic<UInt64>
+    /// Another limit from now on. The host's tmpfs, which enforces it, has been resized before.
+    public func setLimit(_ bytes: UInt64) { limitBytes.store(bytes, ordering: .relaxed) }
     /// Where the file's first byte is in the Sentry.
     let base: UInt
     private let allocator = Mutex(PageAllocator(capacity: MemoryFile.capacity))
@@ -30,7 +33,7 @@ public final class MemoryFile: Sendable {
         base = UInt(bitPattern: address)
         _ = HostCall.raw(.madvise, address, Int(Self.capacity), Int(MemoryAdvice.MADV_DONTDUMP))
         self.descriptor = SharedDescriptor(descriptor)
-        self.limit = limit
+        limitBytes = Atomic(limit)
     }
 
     deinit { _ = HostCall.raw(.munmap, Int(bitPattern: base), Int(Self.capacity)) }

@@ -99,6 +99,7 @@ extension ContainerRuntime {
         spec.mounts = [
             MountSpec(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
             MountSpec(destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]),
+            MountSpec(destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "ro"]),
             MountSpec(destination: "/dev", type: "devtmpfs", source: "devtmpfs", options: ["nosuid", "mode=755"]),
             MountSpec(
                 destination: "/dev/pts", type: "devpts", source: "devpts",

@@ -15,6 +15,7 @@ struct ContainerFiles {
     let memoryFile: MemoryFile
     let facts: HostFacts
     let sysctls: Sysctls
+    let cgroup: CgroupLimits
     /// The file system of one of the Gofer's trees.
     let tree: (_ index: UInt32, _ isShared: Bool, _ isLowerLayer: Bool) throws(Errno) -> FileSystem
 
@@ -34,6 +35,8 @@ struct ContainerFiles {
                 throw SandboxError(error, "mounts[\(index)]: mount \(mount.kind) on \(destination)")
             }
         }
+        // Before readonlyPaths, which usually cover /proc/sys.
+        try applySysctls(tools)
         do throws(Errno) {
             try finishDevices(namespace, tools)
             try restrict(namespace, tools)
@@ -79,10 +82,7 @@ struct ContainerFiles {
         case .devpts:
             fileSystem = DevptsFileSystem(
                 kernel: kernel, device: FileSystem.makeDevice(), options: try DevptsFileSystem.Options(parsing: mount.data))
-        case .cgroup:
-            var options = TmpfsFileSystem.Options()
-            options.mode = 0o555
-            fileSystem = TmpfsFileSystem(memory: memoryFile, options: options, typeName: "cgroup2")
+        case .cgroup: fileSystem = CgroupFileSystem(container, limits: cgroup, device: FileSystem.makeDevice())
         }
         let isFile = try fileSystem.root.type != .directory
         let place = try tools.mountPoint(mount.destination, isFile: isFile)
@@ -141,7 +141,7 @@ struct ContainerFiles {
     }
 
     /// linux.sysctl, written to the container's own /proc/sys.
-    func applySysctls(_ tools: PathTools) throws(SandboxError) {
+    private func applySysctls(_ tools: PathTools) throws(SandboxError) {
         for sysctl in specification.sysctls {
             let path = Array("/proc/sys/".utf8) + sysctl.name.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "/") : $0 }
             do { try tools.write(sysctl.value, to: path) } catch {

@@ -12,6 +12,8 @@ public final class HostTerminal: Sendable {
     /// The writer has bytes in hand that the host has not taken.
     private let isWriting = Atomic<Bool>(false)
     private let isEnded = Atomic<Bool>(false)
+    /// Readable from the end on: the reader must not take a byte of the host's terminal then, whose next reader is somebody else.
+    private let ending: SharedDescriptor?
     private let drained = WaitQueue()
 
     /// Wakes a thread that is not a guest's.
@@ -29,6 +31,7 @@ public final class HostTerminal: Sendable {
         self.terminal = terminal
         self.input = input
         self.output = output
+        ending = (try? HostCall.eventDescriptor().release()).map { SharedDescriptor(OwnedDescriptor(adopting: $0)) }
         resized()
     }
 
@@ -52,9 +55,11 @@ public final class HostTerminal: Sendable {
         terminal.setWindowSize(WindowSize(ws_row: height, ws_col: width))
     }
 
-    /// The guest is done with it: the slave side is hung up. Threads end at the host's next byte, or with the process.
+    /// The guest is done with it: the slave side is hung up, and both threads end.
     public func close() {
         isEnded.store(true, ordering: .releasing)
+        let one: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0]
+        if let ending { _ = try? HostCall.write(ending.rawValue, one.span) }
         terminal.masterClosed()
         terminal.masterWaiters.notify(.readable)
     }
@@ -77,6 +82,10 @@ public final class HostTerminal: Sendable {
         defer { terminal.masterWaiters.remove(waiter) }
         var buffer = [UInt8](repeating: 0, count: 4096)
         while !isEnded.load(ordering: .acquiring) {
+            if let ending {
+                _ = try? HostCall.pollReadable([input.rawValue, ending.rawValue])
+                if isEnded.load(ordering: .acquiring) { return }
+            }
             var span = buffer.mutableSpan
             var count = (try? HostCall.read(input.rawValue, into: &span)) ?? -1
             if count == 0, (try? HostCall.windowSize(input.rawValue)) != nil {

@@ -40,6 +40,7 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         self.memory = memory
         listener = stub.listener
         processDescriptor = stub.processDescriptor
+        StubDeaths.shared.watch(listener.rawValue, of: self)
     }
 
     deinit { destroy() }
@@ -56,7 +57,10 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
             death = reason
             return true
         }
-        if first { _ = cplatform_kill(processDescriptor.rawValue, 9) }
+        if first {
+            StubDeaths.shared.forget(listener.rawValue)
+            _ = cplatform_kill(processDescriptor.rawValue, 9)
+        }
     }
 
     /// Lets a stub that somebody outside has stopped run again.
