@@ -197,8 +197,8 @@ extension IntegrationTests {
                 let socket = container.bundle + "/tty"
                 let console = try RunningCommand(
                     ["python3", TestEnvironment.tree + "/IntegrationTests/Support/console.py", socket, "90x20"],
-                    input: [UInt8]("hello\n".utf8))
-                #expect(eventually(within: 10) { FileManager.default.fileExists(atPath: socket) })
+                    input: JSON.list([["three", "hello\n"]]).bytes)
+                try #require(try Wait.changes(in: [container.bundle], within: 10) { FileManager.default.fileExists(atPath: socket) })
                 let created = try container.nestbox(
                     ["create", "--bundle", container.bundle, "--console-socket", socket, container.identifier])
                 try #require(created.status == 0, created.report)

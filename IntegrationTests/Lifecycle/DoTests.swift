@@ -84,11 +84,11 @@ extension IntegrationTests {
                 ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).filter { $0.hasPrefix("do-") }
             }
             let running = try RunningCommand(command + ["echo ready; while [ ! -e /proc/self/nothing ]; do sleep 1; done"])
-            #expect(eventually(within: 10) { running.outputSoFar.contains("ready") })
+            #expect(try running.prints("ready", within: 10))
             let alive = containers()
             #expect(alive.count == 1)
             let victim = try RunningCommand(command + ["echo ready; sleep 1000"])
-            #expect(eventually(within: 10) { victim.outputSoFar.contains("ready") })
+            #expect(try victim.prints("ready", within: 10))
             kill(victim.identifier, SIGKILL)
             #expect(victim.wait(timeout: 10).status == 137)
             #expect(containers().count == 2)

@@ -55,18 +55,23 @@ extension IntegrationTests {
                 #expect(detached.status == 0, detached.report)
                 let process = try #require(Int32(MachineState.readText(pidFile) ?? ""), "no pid file")
                 #expect(kill(process, 0) == 0)
-                #expect(eventually(within: 5) { kill(process, 0) != 0 }, "the carrier stays")
+                #expect(Wait.end(of: process, within: 5), "the carrier stays")
                 let result = try container.nestbox(["exec", container.identifier, "cat", "/tmp/done"])
                 #expect(result.output == "done\n", result.report)
                 // Killing the carrier kills what it carries.
                 let second = try container.nestbox(["exec", "--detach", "--pid-file", pidFile, container.identifier, "sleep", "777"])
                 #expect(second.status == 0, second.report)
                 let carrier = try #require(Int32(MachineState.readText(pidFile) ?? ""))
+                let newest = try container.nestbox(["exec", container.identifier, "pgrep", "-n", "-x", "sleep"])
+                let carried = try #require(Int32(newest.output.trimmingCharacters(in: .whitespacesAndNewlines)), newest.report)
+                // Inside, a process waits for the end of the carried one.
+                let script =
+                    "import os, select; p = select.poll(); p.register(os.pidfd_open(\(carried))); print('watching', flush=True); print(len(p.poll(5000)))"
+                let watcher = try RunningCommand(container.command(["exec", container.identifier, "/usr/bin/python3", "-c", script]))
+                try #require(try watcher.prints("watching", within: 10))
                 kill(carrier, SIGKILL)
-                #expect(
-                    try eventually(within: 5) {
-                        try container.nestbox(["exec", container.identifier, "pgrep", "-f", "sleep 777"]).output.isEmpty
-                    })
+                let watched = watcher.wait(timeout: 10)
+                #expect(watched.output == "watching\n1\n", watched.report)
             }
         }
 
@@ -75,8 +80,12 @@ extension IntegrationTests {
                 let socket = container.bundle + "/tty"
                 let console = try RunningCommand(
                     ["python3", TestEnvironment.tree + "/IntegrationTests/Support/console.py", socket, "100x40"],
-                    input: [UInt8]("tty | cut -c1-9\nstty size\nsleep 50\n\u{3}echo after $?\nexit 6\n".utf8))
-                #expect(eventually(within: 10) { FileManager.default.fileExists(atPath: socket) })
+                    input: JSON.list([
+                        ["# ", "tty | cut -c1-9\n"], ["# ", "stty size\n"], ["# ", "sh -c 'echo asleep; exec sleep 50'\n"],
+                        ["asleep\r\n", "\u{3}"],
+                        ["# ", "echo after $?\n"], ["# ", "exit 6\n"],
+                    ]).bytes)
+                try #require(try Wait.changes(in: [container.bundle], within: 10) { FileManager.default.fileExists(atPath: socket) })
                 let exec = try container.nestbox(
                     [
                         "exec", "--tty", "--detach", "--console-socket", socket, "--pid-file", container.bundle + "/p",
@@ -87,6 +96,39 @@ extension IntegrationTests {
                 #expect(shown.output.contains("/dev/pts/"), shown.report)
                 #expect(shown.output.contains("40 100"), shown.report)
                 #expect(shown.output.contains("after 130"), shown.report)
+            }
+        }
+
+        /// Once an exec has ended, its terminal is the caller's again: nobody in the sandbox takes a key from it.
+        @Test func givesTheTerminalBack() throws {
+            try withRunning { container in
+                let script = """
+                    import os, pty, subprocess, sys
+                    pid, master = pty.fork()
+                    if pid == 0:
+                        status = subprocess.call(sys.argv[1:])
+                        print("status", status, flush=True)
+                        print("got", sys.stdin.readline(), flush=True)
+                        sys.exit(0)
+                    shown = b""
+                    typed = False
+                    while b"got " not in shown or not shown.endswith(b"\\n"):
+                        if b"status" in shown and not typed:
+                            os.write(master, b"hello\\n")
+                            typed = True
+                        try:
+                            data = os.read(master, 4096)
+                        except OSError:
+                            break
+                        shown += data
+                    print(shown.decode())
+                    """
+                let exec = container.command(["exec", "--tty", container.identifier, "sh", "-c", "tty; exit 3"])
+                let outcome = try execute(["python3", "-c", script] + exec, timeout: 20)
+                #expect(outcome.output.contains("/dev/pts/") && outcome.output.contains("status 3"), outcome.report)
+                #expect(outcome.output.contains("got hello"), outcome.report)
+                let names = try container.nestbox(["exec", container.identifier, "ls", "/dev/pts"])
+                #expect(names.output == "ptmx\n", names.report)
             }
         }
 

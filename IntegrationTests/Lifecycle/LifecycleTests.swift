@@ -83,7 +83,7 @@ extension IntegrationTests {
                 let spec = ContainerSpec(shell: "trap 'exit 33' TERM; echo ready; while :; do sleep 1 & wait $!; done")
                 try Container.with(spec) { container in
                     let running = try container.starting()
-                    #expect(eventually(within: 10) { running.outputSoFar.contains("ready") })
+                    #expect(try running.prints("ready", within: 10))
                     let killed = try container.nestbox(["kill", container.identifier, signal])
                     #expect(killed.status == 0, killed.report)
                     let outcome = running.wait(timeout: 10)
@@ -97,7 +97,7 @@ extension IntegrationTests {
             for signal in [SIGINT, SIGTERM] {
                 try Container.with(spec) { container in
                     let running = try container.starting()
-                    #expect(eventually(within: 10) { running.outputSoFar.contains("ready") })
+                    #expect(try running.prints("ready", within: 10))
                     kill(running.identifier, signal)
                     let outcome = running.wait(timeout: 10)
                     #expect(outcome.status == 5 && outcome.output.contains("caught"), outcome.report)
@@ -106,20 +106,21 @@ extension IntegrationTests {
         }
 
         @Test func pausesAndResumes() throws {
-            try Container.with(ContainerSpec(shell: "i=0; while :; do i=$((i + 1)); echo $i >/tmp/count; done")) { container in
+            try Container.with(ContainerSpec(shell: "while :; do echo again; sleep 0.05; done")) { container in
                 let running = try container.starting()
                 #expect(try container.reaches("running"))
-                func count() throws -> String { try container.nestbox(["exec", container.identifier, "cat", "/tmp/count"]).output }
+                try #require(try running.prints("again", within: 5))
                 let paused = try container.nestbox(["pause", container.identifier])
                 #expect(paused.status == 0, paused.report)
                 #expect(try container.status() == "paused")
+                let length = running.outputSoFar.count
                 let refused = try container.nestbox(["exec", container.identifier, "true"])
                 #expect(refused.status != 0, "exec in a paused container")
+                #expect(running.outputSoFar.count == length, "it runs while it is paused")
                 let resumed = try container.nestbox(["resume", container.identifier])
                 #expect(resumed.status == 0, resumed.report)
                 #expect(try container.status() == "running")
-                let first = try count()
-                #expect(try eventually(within: 5) { try count() != first }, "nothing runs after resume")
+                #expect(try running.prints(String(repeating: "again\n", count: length / 6 + 1), within: 5), "nothing runs after resume")
                 #expect(try container.nestbox(["kill", container.identifier, "KILL"]).status == 0)
                 #expect(running.wait(timeout: 10).status == 137)
             }
@@ -137,6 +138,38 @@ extension IntegrationTests {
                 let waited = try container.nestbox(["wait", container.identifier])
                 #expect(waited.status == 0 && waited.output.contains("9"), waited.report)
                 #expect(try container.reaches("stopped"))
+            }
+        }
+
+        @Test func updatesLimits() throws {
+            var spec = ContainerSpec(["/bin/sleep", "1000"])
+            spec.edit = {
+                $0["linux"]["resources"] = ["memory": ["limit": .number(200 << 20)], "pids": ["limit": 50]]
+                $0["mounts"].append(["destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]])
+            }
+            try Container.with(spec) { container in
+                let run = try container.nestbox(["run", "--detach", "--bundle", container.bundle, container.identifier])
+                try #require(run.status == 0, run.report)
+                func exec(_ line: String) throws -> Outcome { try container.nestbox(["exec", container.identifier, "sh", "-c", line]) }
+                let look = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; grep MemTotal /proc/meminfo | tr -d ' '"
+                #expect(try exec(look).output == "209715200\n50\nMemTotal:204800kB\n")
+                let fill = "python3 -c 'x = bytearray(150 << 20)'"
+                let fits = try exec(fill)
+                #expect(fits.status == 0, fits.report)
+                let update = try container.nestbox(["update", "--memory", "\(100 << 20)", "--pids-limit", "30", container.identifier])
+                #expect(update.status == 0, update.report)
+                #expect(try exec(look).output == "104857600\n30\nMemTotal:102400kB\n")
+                let killed = try exec(fill)
+                #expect(killed.status == 137, killed.report)
+                let statistics = try container.nestbox(["events", "--stats", container.identifier])
+                let data = try JSON(parsing: statistics.standardOutput)["data"]
+                #expect(
+                    (data["cpu"]["usage"]["total"].integer ?? 0) > 0 && data["memory"]["usage"]["limit"].integer == 100 << 20,
+                    statistics.report)
+                let unlimited = try container.nestbox(["update", "--memory", "-1", "--pids-limit", "-1", container.identifier])
+                #expect(unlimited.status == 0, unlimited.report)
+                let again = try exec("cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; " + fill)
+                #expect(again.output == "max\nmax\n" && again.status == 0, again.report)
             }
         }
 

@@ -109,7 +109,7 @@ extension IntegrationTests {
                 }
                 try Container.with(spec) { container in
                     let running = try container.starting()
-                    #expect(eventually(within: 10) { FileManager.default.fileExists(atPath: folder + "/made") })
+                    #expect(try Wait.changes(in: [folder], within: 10) { FileManager.default.fileExists(atPath: folder + "/made") })
                     #expect(try owner(folder + "/made") == [101_000, 101_001])
                     #expect(running.outputSoFar == "1000\n1001\n1001 10\n")
                     let exec = try container.nestbox(["exec", "--user", "5:6", container.identifier, "sh", "-c", "id -u; touch /mnt/other"])

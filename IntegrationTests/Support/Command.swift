@@ -64,6 +64,7 @@ final class RunningCommand: @unchecked Sendable {  // its state changes in `wait
         process.standardError = FileHandle(forWritingAtPath: folder + "/errors")
         process.terminationHandler = { [ended] _ in ended.signal() }
         try process.run()
+        Orphans.leave(process.processIdentifier)
     }
 
     /// Whether it runs still.
@@ -71,6 +72,11 @@ final class RunningCommand: @unchecked Sendable {  // its state changes in `wait
 
     /// What it has printed so far.
     var outputSoFar: String { String(decoding: contents("output"), as: UTF8.self) }
+
+    /// Whether it prints `text` within `seconds`.
+    func prints(_ text: String, within seconds: Double) throws -> Bool {
+        try Wait.changes(in: [folder + "/output"], within: seconds) { outputSoFar.contains(text) }
+    }
 
     /// Waits at most `timeout` seconds, kills the whole process group then, and tells what happened.
     @discardableResult
@@ -101,14 +107,4 @@ func execute(
     _ command: [String], input: [UInt8]? = nil, environment: [String: String]? = nil, directory: String? = nil, timeout: Double = 60
 ) throws -> Outcome {
     try RunningCommand(command, input: input, environment: environment, directory: directory).wait(timeout: timeout)
-}
-
-/// Repeats `condition` until it holds, at most `seconds`. For what the test can only watch from outside, such as another process's end.
-func eventually(within seconds: Double, _ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = DispatchTime.now().uptimeNanoseconds + UInt64(seconds * 1e9)
-    while true {
-        if try condition() { return true }
-        if DispatchTime.now().uptimeNanoseconds >= deadline { return false }
-        Thread.sleep(forTimeInterval: 0.005)
-    }
 }

@@ -44,6 +44,11 @@ struct HostProcess: Sendable {
         }
     }
 
+    /// Guest code runs where the container's memory file is.
+    var holdsGuestMemory: Bool {
+        name != "nestbox-source" && descriptors.contains { $0.contains("deleted") || $0.contains("memory") || $0.hasPrefix("/#") }
+    }
+
     /// The names in its root directory.
     var rootEntries: [String]? { try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/root/") }
 
@@ -59,7 +64,7 @@ struct HostProcess: Sendable {
 struct Components: Sendable {
     var sentry: HostProcess
     var gofer: HostProcess
-    /// Where guest code runs: every other process below the Sentry's or in its namespaces.
+    /// Where guest code runs: the source and every stub.
     var stubs: [HostProcess]
 
     /// The processes that came since `before`, sorted by their part.
@@ -70,9 +75,8 @@ struct Components: Sendable {
         else { return nil }
         self.sentry = sentry
         self.gofer = gofer
-        stubs = new.filter { process in
-            process.identifier != sentry.identifier && process.identifier != gofer.identifier && process.name != "nestbox"
-                && process.namespace("pid") != HostProcess(getpid())?.namespace("pid")
-        }
+        // The Sentry's child is their source, its children are the stubs.
+        let sources = new.filter { $0.parent == sentry.identifier }
+        stubs = sources + new.filter { process in sources.contains { $0.identifier == process.parent } }
     }
 }

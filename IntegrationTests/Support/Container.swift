@@ -140,7 +140,13 @@ final class Container: Sendable {
 
     /// Waits for a status.
     func reaches(_ wanted: String, within seconds: Double = 5) throws -> Bool {
-        try eventually(within: seconds) { try status() == wanted }
+        if wanted == "stopped" {
+            // The end of the process that stands for the container.
+            let process = try stateDocument()?["pid"].integer ?? 0
+            return (process == 0 || Wait.end(of: Int32(process), within: seconds)) ? try status() == wanted : false
+        }
+        // Everything else the command line writes into the state directory.
+        return try Wait.changes(in: [state + "/" + identifier], within: seconds) { try status() == wanted }
     }
 
     private var logTail: [UInt8] {

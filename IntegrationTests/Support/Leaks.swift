@@ -15,7 +15,6 @@ struct MachineState: Sendable {
         let manager = FileManager.default
         for name in (try? manager.contentsOfDirectory(atPath: "/proc")) ?? [] {
             guard let process = Int32(name), let stat = readText("/proc/\(name)/stat") else { continue }
-            // A zombie whose parent is about to reap it is not a leak of the sandbox, one that stays is: the caller tries again.
             let command = stat.split(separator: "(").dropFirst().joined().prefix { $0 != ")" }
             state.processes[process] = String(command)
         }
@@ -60,12 +59,11 @@ struct MachineState: Sendable {
 
     /// The leftovers once the machine had a moment to finish what was asked of it.
     static func leftovers(since before: MachineState, within seconds: Double = 2) -> [String] {
-        var found: [String] = []
-        _ = eventually(within: seconds) {
-            found = take().leftovers(since: before)
-            return found.isEmpty
-        }
-        return found
+        // Everything but processes is taken away by commands that have returned; processes may be about to end.
+        let new = take().processes.keys.filter { before.processes[$0] == nil }
+        _ = Wait.end(of: Array(new), within: seconds)
+        Orphans.reap()
+        return take().leftovers(since: before)
     }
 
     static func readText(_ path: String) -> String? {
@@ -86,6 +84,7 @@ struct LeavesNothingBehind: TestTrait, SuiteTrait, TestScoping {
             throw HarnessError(
                 "nothing to test: no executables in \(TestEnvironment.executables), or no NESTBOX_ROOTFS; run `make integration`")
         }
+        Orphans.adopt()
         let before = MachineState.take()
         try await function()
         let leftovers = MachineState.leftovers(since: before)

@@ -85,6 +85,18 @@ final class Pair: Sendable {
         }
     }
 
+    /// A tree on its way to the server's thread, which must not keep it longer than the server.
+    private final class Handed: Sendable {
+        private let tree: Mutex<ServedTree?>
+        init(_ tree: ServedTree) { self.tree = Mutex(tree) }
+        func take() -> ServedTree? {
+            tree.withLock { tree in
+                defer { tree = nil }
+                return tree
+            }
+        }
+    }
+
     init(
         flags: TreeFlags = [], descriptorLimit: Int = 64, handleLimit: Int = 4096, root path: String? = nil, identities: Identities = .same
     ) throws {
@@ -97,13 +109,17 @@ final class Pair: Sendable {
         let clientEnd = try sockets.first.duplicate()
         let ended = Ended()
         self.ended = ended
+        let handed = Handed(tree)
         try startThread {
-            let server = FileServer(trees: [tree], identities: identities, handleLimit: handleLimit, descriptorLimit: descriptorLimit)
-            let connection = FileServerConnection(OwnedDescriptor(adopting: number), service: server)
-            do {
-                try connection.run()
-                ended.set(nil)
-            } catch { ended.set(error as? ConnectionError ?? .closed) }
+            // In a function of its own: when it returns, all that the server held is gone.
+            func serve() -> ConnectionError? {
+                guard let tree = handed.take() else { return .closed }
+                let server = FileServer(trees: [tree], identities: identities, handleLimit: handleLimit, descriptorLimit: descriptorLimit)
+                let connection = FileServerConnection(OwnedDescriptor(adopting: number), service: server)
+                do throws(ConnectionError) { try connection.run() } catch { return error }
+                return nil
+            }
+            ended.set(serve())
         }
         client = try FileClient(clientEnd)
         root = try client.call(AttachRequest(tree: 0)).node.handle
