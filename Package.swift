@@ -96,8 +96,9 @@ let package = Package(
         unitTests("ControlTests", ["Control", "Wire", "Host", "Diagnostics", "LinuxABI"], exclude: ["golden-vectors.txt"]),
         unitTests("ConfinementTests", ["Confinement", "ConfinementProbe", "Host", "Diagnostics", "LinuxABI"]),
         // Confines itself like the Sentry or the Gofer, then tries what must not work.
-        .executableTarget(name: "ConfinementProbe", dependencies: ["Confinement", "Host", "Diagnostics", "LinuxABI"],
+        .executableTarget(name: "ConfinementProbe", dependencies: ["CProbe", "Confinement", "Host", "Diagnostics", "LinuxABI"],
             path: "Tests/ConfinementProbe", swiftSettings: settings),
+        .target(name: "CProbe", path: "Tests/CProbe"),
         unitTests("GoferFileServerTests", ["GoferFileServer", "Control", "FileProtocol", "Wire", "Host", "LinuxABI"]),
         unitTests("SentryPlatformTests", ["SentryPlatform", "Host", "LinuxABI"]),
         unitTests("SentryMemoryTests", ["SentryMemory", "SentryPlatform", "Host", "LinuxABI"]),

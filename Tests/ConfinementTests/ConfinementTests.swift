@@ -1,9 +1,10 @@
-import Confinement
 import Diagnostics
 import Foundation
 import Host
 import LinuxABI
 import Testing
+
+@testable import Confinement
 
 /// How a probe ended and what it said.
 private struct ProbeResult {
@@ -65,35 +66,97 @@ private func probe(_ role: ProcessSpawner.Role, _ attempt: String, mode: Confine
         #expect(result.exit == 0 && result.signal == 0)
     }
 
-    static let forbiddenToBoth = [
-        "old-open", "socket", "unix-socket", "exec", "fork", "clone-process", "clone-namespace", "executable-memory", "make-executable",
-        "mount",
-        "chroot", "unshare", "setns", "module", "bpf", "io_uring", "userfaultfd", "keyctl", "perf", "kill-stranger", "setuid",
-        "terminal-input",
+    /// The attempts that a filter lets through, and what the next wall answers. Everything else dies of SIGSYS, or gets the errno that its rule says.
+    static let nextWalls: [String: [String: Errno]] = [
+        // No host path leads anywhere in the empty root; no stranger has a number in the process's own PID namespace; descriptor 0 is /dev/null.
+        "sentry": [
+            "newfstatat-with-empty-path": .ENOENT, "statx-with-empty-path": .ENOENT, "seize-a-stranger": .ESRCH, "seize-itself": .EPERM,
+            "process_vm_readv": .ESRCH, "process_vm_writev": .ESRCH, "pidfd_open": .ESRCH, "pidfd_send_signal": .EBADF, "tgkill": .ESRCH,
+        ],
+        "gofer": [
+            "openat": .ENOENT, "openat-closing": .ENOENT, "openat-to-write": .ENOENT, "openat-climbing": .ENOENT,
+            "openat-below-a-descriptor": .ENOTDIR, "openat2": .EFAULT, "newfstatat": .ENOENT, "newfstatat-with-empty-path": .ENOENT,
+            "statx": .ENOENT,
+            "statx-with-empty-path": .ENOENT, "faccessat2": .ENOENT, "readlinkat": .EINVAL, "renameat2": .EROFS, "unlinkat": .ENOENT,
+            "linkat": .ENOENT, "symlinkat": .EROFS, "mkdirat": .EROFS, "mknodat-a-disk": .EROFS, "fchmodat": .ENOENT, "fchownat": .ENOENT,
+            "utimensat": .ENOENT, "inotify_add_watch": .EINVAL, "tgkill": .ESRCH,
+        ],
     ]
 
-    @Test(arguments: forbiddenToBoth + ["open"]) func theSentryIsKilled(attempt: String) throws {
-        let result = try probe(.sentry, attempt)
-        #expect(result.output == "confined\n")
-        #expect(result.signal == 31, "\(attempt) ended with exit \(result.exit), signal \(result.signal)")
+    /// What the rules say of a call: nil kills it.
+    private func verdict(_ filter: FilterDescription, _ number: UInt64, _ arguments: [UInt64]) -> FilterRule.Outcome? {
+        filter.rules.first { rule in
+            rule.call.rawValue == number
+                && rule.checks.allSatisfy { check in
+                    let value = check.index < arguments.count ? arguments[check.index] : 0
+                    switch check.comparison {
+                    case .masked(let mask, let wanted): return value & mask == wanted
+                    case .atMost(let most): return value <= most
+                    }
+                }
+        }?.outcome
     }
 
-    @Test(arguments: forbiddenToBoth) func theGoferIsKilled(attempt: String) throws {
-        let result = try probe(.gofer, attempt)
-        #expect(result.output == "confined\n")
-        #expect(result.signal == 31, "\(attempt) ended with exit \(result.exit), signal \(result.signal)")
+    /// Name, number, arguments; an address counts as not zero.
+    private static let attempts: [(name: String, number: UInt64, arguments: [UInt64])] = {
+        let list = Process()
+        list.executableURL = URL(fileURLWithPath: String(decoding: probePath, as: UTF8.self))
+        list.arguments = ["list"]
+        let pipe = Pipe()
+        list.standardOutput = pipe
+        guard (try? list.run()) != nil else { return [] }
+        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        list.waitUntilExit()
+        return text.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count >= 2, let number = UInt64(words[1]) else { return nil }
+            return (String(words[0]), number, words.dropFirst(2).map { $0 == "-" ? 0x7fff_0000_1000 : UInt64(bitPattern: Int64($0) ?? 0) })
+        }
+    }()
+
+    @Test(arguments: ["sentry", "gofer"]) func theBreachMatrix(role name: String) throws {
+        #expect(Self.attempts.count > 150 && Set(Self.attempts.map(\.name)).count == Self.attempts.count)
+        let role: ProcessSpawner.Role = name == "sentry" ? .sentry : .gofer
+        let filter = name == "sentry" ? SentryFilter.description : GoferFilter.description
+        var walls = Self.nextWalls[name] ?? [:]
+        for attempt in Self.attempts {
+            let result = try probe(role, attempt.name)
+            let wall = walls.removeValue(forKey: attempt.name)
+            func expect(_ errno: Errno, _ holder: String) {
+                let wanted = "confined\n-\(errno.rawValue)\n"
+                #expect(result.output == wanted, "\(attempt.name): \(holder) should answer \(errno); signal \(result.signal)")
+            }
+            switch verdict(filter, attempt.number, attempt.arguments) {
+            case nil:
+                #expect(wall == nil, "\(attempt.name) is no longer let through: its expectation is of no use")
+                #expect(
+                    result.output == "confined\n" && result.signal == 31,
+                    "\(attempt.name) ended with exit \(result.exit), signal \(result.signal), \(result.output)")
+            case .fail(let errno): expect(errno, "the filter")
+            case .allow:
+                guard let wall else {
+                    Issue.record("\(attempt.name) is let through, and nothing says which wall is next: \(result.output)")
+                    continue
+                }
+                expect(wall, "the next wall")
+            }
+        }
+        #expect(walls.isEmpty, "expectations of attempts that nobody makes: \(walls.keys.sorted())")
     }
 
-    @Test func whatTheFilterLetsThroughMeetsTheNextWall() throws {
-        // The Gofer may open, but its root is empty; the Sentry may trace, but sees nobody to trace.
-        #expect(try probe(.gofer, "open").output == "confined\n-2\n")
-        #expect(try probe(.sentry, "seize-stranger").output == "confined\n-1\n")
-        #expect(try probe(.sentry, "open-as-malloc").output == "confined\n-2\n")
-        #expect(try probe(.sentry, "clone3").output == "confined\n-38\n")
+    /// Attempts that are more than one call, or no call of this architecture.
+    @Test(arguments: ["sentry", "gofer"]) func otherEntries(role name: String) throws {
+        let role: ProcessSpawner.Role = name == "sentry" ? .sentry : .gofer
+        for attempt in ["int80-getpid", "int80-open", "int80-execve", "code-in-a-memory-file", "program-in-a-memory-file"] {
+            let result = try probe(role, attempt)
+            #expect(
+                result.output == "confined\n" && result.signal == 31,
+                "\(attempt) ended with exit \(result.exit), signal \(result.signal), \(result.output)")
+        }
     }
 
     @Test func trapModeNamesTheCall() throws {
-        let result = try probe(.sentry, "socket", mode: .trap)
+        let result = try probe(.sentry, "socket-inet", mode: .trap)
         #expect(result.signal == 31)
         #expect(result.log.contains("the filter stopped system call 41 (0x2, 0x1, 0x0"))
     }
