@@ -57,6 +57,9 @@ import Testing
         #expect(command.command.drop { $0 == "--" } == ["sh", "-c", "true", "--bind", "x"])
         let plain: DoCommand = try parse("do ls -l")
         #expect(plain.command == ["ls", "-l"])
+        let dashed: DoCommand = try parse("do -- --odd")
+        #expect(dashed.command == ["--", "--odd"])
+        for line in ["do --help", "do -h", "do --fly ls"] { #expect(throws: (any Error).self) { try parse(line) as DoCommand } }
         let update: UpdateCommand = try parse("update --memory -1 --cpu-quota -1 abc")
         #expect(update.memory == -1 && update.cpuQuota == -1)
     }

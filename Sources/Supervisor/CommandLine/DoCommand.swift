@@ -34,6 +34,13 @@ struct DoCommand: Verb {
     @Option(help: .hidden) var hostname = "nestbox"
     @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String]
 
+    func validate() throws {
+        // Everything from the first word on that is no option of this command belongs to the command that is run. Unless it looks like an option.
+        guard let first = command.first, first.hasPrefix("-"), first != "--" else { return }
+        if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
+        throw ValidationError("unknown option '\(first)' (a command that begins with a dash goes after --)")
+    }
+
     func perform(_ runtime: ContainerRuntime) throws(SandboxError) -> Int32 {
         let command = command.first == "--" ? Array(command.dropFirst()) : command
         guard !command.isEmpty else { throw SandboxError(.invalidArgument, "no command given", hint: "nestbox do -- ls -l") }
