@@ -32,14 +32,14 @@ struct MachineState: Sendable {
             guard let walker = manager.enumerator(atPath: root) else { continue }
             for case let path as String in walker {
                 if walker.level > 4 { walker.skipDescendants() }
-                if path.contains(TestEnvironment.prefix + "-") {
+                if path.contains(Workspace.run) {
                     state.cgroups.insert(root + "/" + path)
                     walker.skipDescendants()
                 }
             }
         }
         for folder in ["/run/nestbox", "/var/run/nestbox"] {
-            for name in (try? manager.contentsOfDirectory(atPath: folder)) ?? [] where name.contains(TestEnvironment.prefix) {
+            for name in (try? manager.contentsOfDirectory(atPath: folder)) ?? [] where name.contains(Workspace.run) {
                 state.stateFiles.insert(folder + "/" + name)
             }
         }

@@ -34,9 +34,11 @@ final class Podman: Sendable {
         tar -cf "$2" --no-recursion -T "$2.list"
         """
 
+    /// podman bounds the length of some of its paths: 50 bytes.
     func command(_ arguments: [String]) -> [String] {
         [
-            "/usr/bin/podman", "--root", folder + "/root", "--runroot", folder + "/run", "--tmpdir", folder + "/tmp", "--cgroup-manager",
+            "/usr/bin/podman", "--root", folder + "/root", "--runroot", Workspace.folder + "/r", "--tmpdir", Workspace.folder + "/t",
+            "--cgroup-manager",
             "cgroupfs", "--events-backend", "file", "--runtime", TestEnvironment.nestbox,
         ] + arguments
     }
@@ -52,7 +54,7 @@ final class Podman: Sendable {
     @discardableResult
     func run(_ options: [String] = [], _ program: [String], input: [UInt8]? = nil) throws -> Outcome {
         try self(
-            ["run", "--network", "none", "--cgroup-parent", "/" + TestEnvironment.prefix + "-podman"] + options + ["nest"] + program,
+            ["run", "--network", "none", "--cgroup-parent", "/" + Workspace.run + "-podman"] + options + ["nest"] + program,
             input: input)
     }
 
@@ -60,10 +62,12 @@ final class Podman: Sendable {
         _ = try? self(["rm", "--all", "--force", "--time", "0"])
         // Mounts of containers and of the storage itself, the network namespaces of `--network none`, and what podman keeps of cgroups.
         let script = """
-            awk -v f="$1" 'index($5, f) == 1 {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
-            find /sys/fs/cgroup -depth -type d -path '*/\(TestEnvironment.prefix)-podman*' -exec rmdir {} \\; 2>/dev/null
-            rm -rf "$1"
+            for folder in "$@"; do
+                awk -v f="$folder" 'index($5, f) == 1 {print $5}' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l
+            done
+            find /sys/fs/cgroup -depth -type d -path '*/\(Workspace.run)-podman*' -exec rmdir {} \\; 2>/dev/null
+            rm -rf "$@"
             """
-        _ = try? execute(["sh", "-c", script, "sh", folder])
+        _ = try? execute(["sh", "-c", script, "sh", folder, Workspace.folder + "/r", Workspace.folder + "/t"])
     }
 }

@@ -6,15 +6,22 @@ import Synchronization
 enum Workspace {
     private static let counter = Atomic<Int>(0)
 
+    /// Names this run among those that run at the same time, whose tests may have the same process id in PID namespaces of their own.
+    static let run: String = {
+        let namespace = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
+        let number = UInt64(namespace.filter(\.isNumber)) ?? 0
+        return "\(TestEnvironment.prefix)-\(String(number &* 100_000 &+ UInt64(getpid()), radix: 36))"
+    }()
+
     /// The folder of this run: on a file system where mounts and sockets work, with a short name (a socket's path has 107 bytes).
     static let folder: String = {
-        let path = (TestEnvironment.variables["NESTBOX_SCRATCH"] ?? "/var/tmp") + "/\(TestEnvironment.prefix).\(getpid())"
+        let path = (TestEnvironment.variables["NESTBOX_SCRATCH"] ?? "/var/tmp") + "/\(run)"
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         return path
     }()
 
     static func unique(_ name: String) -> String {
-        "\(TestEnvironment.prefix)-\(getpid())-\(counter.add(1, ordering: .relaxed).newValue)-\(name)"
+        "\(run)-\(counter.add(1, ordering: .relaxed).newValue)-\(name)"
     }
 
     static func makeFolder(_ name: String) throws -> String {
