@@ -51,6 +51,22 @@ extension IntegrationTests {
             #expect(!FileManager.default.fileExists(atPath: TestEnvironment.rootFileSystem + "/usr/x"))
         }
 
+        @Test func endsWithItsCaller() throws {
+            let root = try Workspace.makeFolder("s")
+            defer { try? FileManager.default.removeItem(atPath: root) }
+            let before = MachineState.take()
+            let running = try RunningCommand([TestEnvironment.nestbox, "--root", root, "do", "--", "sh", "-c", "echo ready; sleep 1000"])
+            try #require(try running.prints("ready", within: 10))
+            let components = try #require(Components(since: before))
+            kill(running.identifier, SIGKILL)
+            running.wait(timeout: 5)
+            let all = [components.sentry, components.gofer] + components.stubs
+            #expect(Wait.end(of: all.map(\.identifier), within: 1), "the sandbox outlives nestbox do")
+            // The next one sweeps what is left of its state.
+            #expect(try execute([TestEnvironment.nestbox, "--root", root, "do", "--", "true"]).status == 0)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: root) == [])
+        }
+
         @Test func tellsItsBootStory() throws {
             let outcome = try nestboxDo(["--rootfs", TestEnvironment.rootFileSystem, "--", "dmesg"])
             #expect(outcome.status == 0 && outcome.output.contains("Ready!"), outcome.report)

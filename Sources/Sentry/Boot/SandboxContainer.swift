@@ -344,6 +344,7 @@ final class SandboxContainer: Sendable {
 
     /// Answers `reply` when the process ends; at once when it has.
     func wait(_ pid: Int32, _ reply: ControlReply) throws(SandboxError) {
+        let isCarried = pid != 0
         let pid = pid == 0 ? initTask.threadGroup.processID : pid
         let (isKnown, report) = state.withLock { state -> (Bool, Control.ExitReport?) in
             guard let process = state.processes[pid] else { return (false, nil) }
@@ -352,9 +353,9 @@ final class SandboxContainer: Sendable {
         }
         guard isKnown else { throw SandboxError(.notFound, "process \(pid) of container \(id) does not exist") }
         if let report { return reply.succeed(report) }
-        // Whoever waits for an exec carries it: the small process that a detached exec leaves behind, or `nestbox exec` itself. When the carrier
-        // is killed, what it carries is.
-        if pid != initTask.threadGroup.processID {
+        // Whoever waits for a process by its number carries it: the small process that a detached exec leaves behind, `nestbox exec` itself, or
+        // `nestbox do`. When the carrier is killed, what it carries is.
+        if isCarried {
             reply.onCancel { [weak self] in self?.killProcess(pid) }
         }
     }

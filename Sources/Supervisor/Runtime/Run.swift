@@ -35,6 +35,10 @@ extension ContainerRuntime {
             let process = try hostCall("watch the sentry") { () throws(Errno) in try HostCall.openProcess(record.sentry.processID) }
             console.makeRaw()
             try start(record.identifier)
+            // Process 1 ends with this process, however that ends, if nobody else could know of it.
+            let carrier = plan.endsWithCreator ? try ComponentClient(directory: store.directory(record.identifier), .sentry).client : nil
+            _ = try carrier?.begin("/v1/wait", TaskReference(container: record.identifier, pid: 1))
+            defer { withExtendedLifetime(carrier) {} }
             foreground.wait(
                 for: process.rawValue, container: record.identifier, pid: 0, terminal: terminal,
                 directory: store.directory(record.identifier))
