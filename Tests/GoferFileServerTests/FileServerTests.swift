@@ -210,6 +210,19 @@ import Testing
         #expect(start.entries.first?.node?.attributes.size == 0)
     }
 
+    @Test func bringsDirectoriesAloneIfAsked() throws {
+        let pair = try Pair()
+        try pair.directory.makeDirectory("directory")
+        try pair.directory.makeFile("file")
+        try pair.directory.makeLink("link", to: "directory")
+        let all = try pair.client.call(ReadDirectoryRequest(directory: pair.root, withAttributes: true))
+        #expect(all.entries.allSatisfy { $0.node != nil } && all.entries.count == 3)
+        let some = try pair.client.call(ReadDirectoryRequest(directory: pair.root, withAttributes: true, onlyDirectories: true))
+        #expect(some.entries.count == 3 && some.entries.filter { $0.node != nil }.map(\.name) == [Array("directory".utf8)])
+        let none = try pair.client.call(ReadDirectoryRequest(directory: pair.root, onlyDirectories: true))
+        #expect(none.entries.allSatisfy { $0.node == nil })
+    }
+
     @Test func manyNamesFewDescriptors() throws {
         let pair = try Pair(descriptorLimit: 32, handleLimit: 5000)
         for outer in 0..<20 {

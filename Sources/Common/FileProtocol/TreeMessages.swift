@@ -190,17 +190,21 @@ public struct ReadDirectoryRequest: FileRequest, Hashable {
     public var directory: UInt32 = 1
     public var position: Int64 = 0
     public var withAttributes: Bool = false
+    /// With attributes: those of directories alone, which who walks a tree needs in any case.
+    public var onlyDirectories: Bool = false
     public init() {}
-    public init(directory: UInt32, position: Int64 = 0, withAttributes: Bool = false) {
+    public init(directory: UInt32, position: Int64 = 0, withAttributes: Bool = false, onlyDirectories: Bool = false) {
         self.directory = directory
         self.position = position
         self.withAttributes = withAttributes
+        self.onlyDirectories = onlyDirectories
     }
     public static var summary: String { "Reads entries of a directory, . and .. left out." }
     @inlinable public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
         try v.integer("directory", &directory, in: 1...UInt32.max, "which")
         try v.integer("position", &position, "0 at the start, else `next` of the last entry seen")
         try v.boolean("withAttributes", &withAttributes, "walk to each entry too")
+        try v.boolean("onlyDirectories", &onlyDirectories, "to entries that are directories only")
     }
 }
 

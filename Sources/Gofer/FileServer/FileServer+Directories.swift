@@ -49,7 +49,11 @@ extension FileServer {
                 stream.position = entry.nextOffset
                 if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
                 var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
-                if request.withAttributes, let attributes = try? attributes(entry.name, at: stream.descriptor) {
+                // DT_UNKNOWN may be one.
+                let isWanted =
+                    request.withAttributes
+                    && (!request.onlyDirectories || entry.type == DirectoryEntryType.DT_DIR || entry.type == DirectoryEntryType.DT_UNKNOWN)
+                if isWanted, let attributes = try? attributes(entry.name, at: stream.descriptor) {
                     result.node = try? enter(entry.name, of: node, attributes).1
                 }
                 nameBytes += entry.name.count

@@ -255,6 +255,30 @@ import Testing
         #expect(try ask() == .ENODATA)
     }
 
+    /// Listings whose files nobody looks at stop bringing them, but bring the directories still.
+    @Test func listingsBringWhatIsOfUse() throws {
+        let mount = try GoferMount { host in
+            for directory in 0..<300 {
+                try host.directory("d\(directory)")
+                for file in 0..<60 { try host.file("d\(directory)/f\(file)") }
+            }
+            try host.directory("x")
+            try host.directory("x/inner")
+            try host.file("x/file")
+        }
+        func trips(_ body: () throws -> Void) throws -> UInt64 {
+            let before = mount.client.requestCount
+            try body()
+            return mount.client.requestCount - before
+        }
+        _ = try mount.names("/d0")
+        #expect(try trips { for file in 0..<60 { _ = try mount.stat("/d0/f\(file)") } } == 0)
+        for directory in 1..<300 { _ = try mount.names("/d\(directory)") }
+        _ = try mount.names("/x")
+        #expect(try trips { _ = try mount.stat("/x/inner") } == 0)
+        #expect(try trips { _ = try mount.stat("/x/file") } == 1)
+    }
+
     @Test func leasesAreForReadOnlySharedTrees() throws {
         #expect(try GoferMount(shared: true, flags: .readOnly).fileSystem.lease == 1_000_000_000)
         #expect(try GoferMount(shared: true).fileSystem.lease == 0)

@@ -194,9 +194,12 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
         let tree = directory.tree
         // Of an exclusive tree what comes along stays true until it is asked for.
         let changes = directory.state.withLock { $0.changes }
-        let withAttributes = tree.caches && tree.prefetch.isWorthwhile
+        // Who walks a tree goes into its directories whatever else it looks at.
+        let onlyDirectories = !tree.prefetch.isWorthwhile
         let reply = try tree.client.call(
-            ReadDirectoryRequest(directory: directory.handle, position: Self.hostPosition(place), withAttributes: withAttributes))
+            ReadDirectoryRequest(
+                directory: directory.handle, position: Self.hostPosition(place), withAttributes: tree.caches,
+                onlyDirectories: onlyDirectories))
         var brought: [[UInt8]: GoferInode] = [:]
         let now = tree.lease > 0 ? HostClock.monotonic : 0
         for entry in reply.entries {

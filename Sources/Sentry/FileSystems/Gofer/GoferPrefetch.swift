@@ -5,7 +5,8 @@ import Synchronization
 /// Inodes that a directory's listing brought along, waiting to be looked up. Programs that list a directory mostly ask for the attributes of
 /// each entry next; with these they need no trips of their own.
 ///
-/// Only trees that cache at all use it. What nobody asks for costs, so listings bring attributes only while enough of them were of use.
+/// Only trees that cache at all use it. What nobody asks for costs, so listings bring attributes of more than directories only while enough of
+/// them were of use.
 final class GoferPrefetch: Sendable {
     private struct State {
         /// By directory, in the order of their listings.
@@ -21,7 +22,7 @@ final class GoferPrefetch: Sendable {
     /// Most inodes that wait.
     private static let limit = 8192
 
-    /// Whether the next listing should bring attributes.
+    /// Whether the next listing should bring attributes of all entries.
     var isWorthwhile: Bool { state.withLock { $0.credit > 0 } }
 
     /// Keeps what a listing of `directory` brought, unless its names changed since `changes` were counted.
@@ -44,7 +45,8 @@ final class GoferPrefetch: Sendable {
                 state.count += inodes.count
             }
             state.expiries[key] = expiry
-            state.credit -= inodes.count / 4 + 1
+            let others = inodes.values.reduce(0) { $1.type == .directory ? $0 : $0 + 1 }
+            if others > 0 { state.credit -= others / 4 + 1 }
             while state.count > Self.limit, !state.order.isEmpty {
                 let oldest = state.order.removeFirst()
                 state.expiries[oldest] = nil
@@ -66,7 +68,7 @@ final class GoferPrefetch: Sendable {
             if let expiry = state.expiries[key], HostClock.monotonic >= expiry { return nil }
             guard let inode = state.directories[key]?.removeValue(forKey: name) else { return nil }
             state.count -= 1
-            state.credit = min(state.credit + 1, Self.maximumCredit)
+            if inode.type != .directory { state.credit = min(state.credit + 1, Self.maximumCredit) }
             return inode
         }
     }
