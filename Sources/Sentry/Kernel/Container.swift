@@ -51,6 +51,8 @@ public final class Container: Sendable {
     public let namespaceIdentifier: UInt64
     public let processorCount: Int
     public let seccomp: [SeccompFilter]
+    /// System V objects.
+    public let ipc: IPCNamespace
     /// /proc/loadavg
     public let load: LoadAverage
     /// Which ids the container has; every process started in it gets it with its credentials.
@@ -91,6 +93,7 @@ public final class Container: Sendable {
         namespaceIdentifier = kernel.makeNamespaceIdentifier()
         processorCount = max(1, configuration.processorCount)
         seccomp = configuration.seccomp
+        ipc = IPCNamespace(memoryFile: configuration.memoryFile)
         load = LoadAverage(start: HostClock.monotonic)
         userNamespace = configuration.userNamespace
         state = Mutex(

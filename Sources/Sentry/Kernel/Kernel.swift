@@ -127,6 +127,7 @@ public final class Kernel: Sendable {
         let container = state.withLock { $0.containers.removeValue(forKey: identifier) }
         // The process and the container hold each other.
         container?.state.withLock { $0.initGroup = nil }
+        container?.ipc.clear()
     }
 }
 

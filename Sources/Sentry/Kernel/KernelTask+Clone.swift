@@ -87,6 +87,7 @@ extension KernelTask {
                     }
                 }
             }
+            child?.leaveSemaphoreUndo()
             if let pidfd, let file = try? task.files.remove(pidfd) { file.releaseDescriptor(task) }
             memory?.leave()
             for file in files?.leave() ?? [] { file.releaseDescriptor(task) }
@@ -174,6 +175,7 @@ extension KernelTask {
             completion?.setWaiter(self)
         }
         if container.state.withLock({ $0.isPaused }) { child.post(Interrupt.pause) }
+        if flags.contains(.CLONE_SYSVSEM) { shareSemaphoreUndo(with: child) }
         try child.start()
         if event != 0 { traceEvent(event, message: UInt64(UInt32(bitPattern: childID))) }
         if let completion {

@@ -36,6 +36,7 @@ extension KernelTask {
             try? file.flush(self)
             file.releaseDescriptor(self)
         }
+        leaveSemaphoreUndo()
         timersExit()
         leaveTree()
         container.taskLeft()

@@ -187,6 +187,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let heldPriorityFutexes = Mutex<[FutexKey]>([])
     /// rseq(2)
     var sequences = SequenceArea()
+    /// What SEM_UNDO will undo.
+    var undoOfSemaphores: SemaphoreUndo?
     /// A group stop that this thread was counted for already.
     var countedStop: UInt64?
     /// Something other than a system call interrupted guest code, or the numbers of the area are not written yet.

@@ -7,7 +7,8 @@ extension SystemCallTable {
             FileCalls.calls, ReadWriteCalls.calls, StatCalls.calls, NameCalls.calls, AttributeCalls.calls, MountCalls.calls,
             PipeCalls.calls, PollCalls.calls, EventFileCalls.calls, SocketCalls.calls, TerminalCalls.calls,
             ProcessCalls.calls, SignalCalls.calls, IdentityCalls.calls, TimeCalls.calls, FutexCalls.calls, SchedulingCalls.calls,
-            LimitCalls.calls, MemoryCalls.calls, ProcessControlCalls.calls, TraceCalls.calls, SystemInformationCalls.calls,
+            LimitCalls.calls, MemoryCalls.calls, ProcessControlCalls.calls, TraceCalls.calls, SystemVIPCCalls.calls, SemaphoreCalls.calls,
+            SystemInformationCalls.calls,
             AbsentCalls.calls,
         ])
     }

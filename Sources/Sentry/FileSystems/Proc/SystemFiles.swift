@@ -44,25 +44,10 @@ struct SystemFiles {
         root.directory("bus")
         root.directory("irq")
         root.directory("tty").add("drivers", SyntheticFile(proc, unwritable: .EIO, text: Self.terminalDrivers))
-        root.directory("sysvipc").add(
-            "shm",
-            SyntheticFile(
-                proc, unwritable: .EIO,
-                text:
-                    "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n"
-            ))
-        root.directory("sysvipc").add(
-            "sem",
-            SyntheticFile(
-                proc, unwritable: .EIO,
-                text: "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"))
-        root.directory("sysvipc").add(
-            "msg",
-            SyntheticFile(
-                proc, unwritable: .EIO,
-                text:
-                    "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
-            ))
+        let ipc = root.directory("sysvipc")
+        file(ipc, "shm", IPCFiles.segments)
+        file(ipc, "sem", IPCFiles.semaphores)
+        file(ipc, "msg", IPCFiles.queues)
         root.directory("pressure")
         for resource in ["cpu", "io", "memory"] {
             let line = "avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"

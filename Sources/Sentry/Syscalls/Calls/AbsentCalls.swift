@@ -5,10 +5,6 @@ import SentryKernel
 enum AbsentCalls {
     static let calls: [SystemCall] =
         [
-            (.shmget, "System V shared memory"), (.shmat, "System V shared memory"), (.shmctl, "System V shared memory"),
-            (.shmdt, "System V shared memory"), (.semget, "System V semaphores"), (.semop, "System V semaphores"),
-            (.semctl, "System V semaphores"), (.semtimedop, "System V semaphores"), (.msgget, "System V message queues"),
-            (.msgsnd, "System V message queues"), (.msgrcv, "System V message queues"), (.msgctl, "System V message queues"),
             (.mq_open, "POSIX message queues"), (.mq_unlink, "POSIX message queues"), (.mq_timedsend, "POSIX message queues"),
             (.mq_timedreceive, "POSIX message queues"), (.mq_notify, "POSIX message queues"), (.mq_getsetattr, "POSIX message queues"),
             (.io_setup, "Linux AIO"), (.io_destroy, "Linux AIO"), (.io_getevents, "Linux AIO"), (.io_submit, "Linux AIO"),

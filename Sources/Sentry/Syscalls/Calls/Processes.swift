@@ -126,6 +126,7 @@ enum ProcessCalls {
         // These are possible only for a process with one thread, and then change nothing.
         if !flags.isDisjoint(with: [.CLONE_THREAD, .CLONE_SIGHAND, .CLONE_VM]), task.threadGroup.threadCount > 1 { throw .EINVAL }
         if flags.contains(.CLONE_FS) { task.updateResources { $0.fileSystemContext = $0.fileSystemContext?.copy() } }
+        if flags.contains(.CLONE_SYSVSEM) { task.leaveSemaphoreUndo() }
         if flags.contains(.CLONE_FILES), task.files.isShared {
             let old = task.files, copy = task.files.copy()
             task.updateResources { $0.files = copy }
