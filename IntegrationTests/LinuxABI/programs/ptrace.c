@@ -317,6 +317,58 @@ static void registers(void) {
     SHOW(trace(PTRACE_CONT, child, 0, NULL));
 }
 
+// MARK: debug registers
+
+static volatile long watched[2] __attribute__((aligned(16)));
+static void watch_body(void) {
+    watched[1] = 5;
+    for (volatile int i = 0; i < 10; i++) {}
+    watched[0] = 6;
+    breakpoint_here();
+    _exit(17);
+}
+
+static long debug_register(pid_t child, int number, unsigned long value) {
+    return trace(PTRACE_POKEUSR, child, offsetof(struct user, u_debugreg) + 8 * (unsigned)number, (void *)value);
+}
+
+static void show_hit(pid_t child, unsigned long place) {
+    unsigned long status = 0;
+    siginfo_t info;
+    struct user_regs_struct r;
+    trace(PTRACE_PEEKUSR, child, offsetof(struct user, u_debugreg[6]), &status);
+    trace(PTRACE_GETSIGINFO, child, 0, &info);
+    trace(PTRACE_GETREGS, child, 0, &r);
+    note("hits %lx, code %d, there %d, trap flag %d", status & 0xf, info.si_code, place == 0 || r.rip == place, (r.eflags & 0x100) != 0);
+}
+
+static void watching(void) {
+    topic("debug registers");
+    pid_t child = traced_child(watch_body);
+    wait_for("child", child);
+    SHOW(debug_register(child, 0, 0xffff800000000000));
+    SHOW(debug_register(child, 4, 1));
+    SHOW(debug_register(child, 0, (unsigned long)&watched[0]));
+    SHOW(debug_register(child, 1, (unsigned long)breakpoint_here));
+    // The first watches writes of eight bytes, the second code.
+    SHOW(debug_register(child, 7, 1 | 1 << 2 | 9UL << 16 | 0UL << 20));
+    unsigned long value = 0;
+    trace(PTRACE_PEEKUSR, child, offsetof(struct user, u_debugreg[0]), &value);
+    note("kept %d", value == (unsigned long)&watched[0]);
+    trace(PTRACE_CONT, child, 0, NULL);
+    wait_for("child", child);
+    show_hit(child, 0);
+    trace(PTRACE_PEEKDATA, child, (unsigned long)&watched[0], &value);
+    note("written %lu", value);
+    SHOW(debug_register(child, 6, 0));
+    trace(PTRACE_CONT, child, 0, NULL);
+    wait_for("child", child);
+    show_hit(child, (unsigned long)breakpoint_here);
+    SHOW(debug_register(child, 7, 0));
+    trace(PTRACE_CONT, child, 0, NULL);
+    wait_for("child", child);
+}
+
 // MARK: events
 
 static int sleeper(void *unused) { return 0; }
@@ -730,6 +782,7 @@ int main(int argc, char **argv) {
     skipping();
     restarts();
     registers();
+    watching();
     events();
     attaching();
     ends();

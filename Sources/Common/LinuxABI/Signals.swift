@@ -131,6 +131,7 @@ public enum SignalCode {
     public static let BUS_ADRERR: Int32 = 2
     public static let TRAP_BRKPT: Int32 = 1
     public static let TRAP_TRACE: Int32 = 2
+    public static let TRAP_HWBKPT: Int32 = 4
     public static let SYS_SECCOMP: Int32 = 1
 
     public static let CLD_EXITED: Int32 = 1

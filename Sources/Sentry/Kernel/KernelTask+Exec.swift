@@ -42,6 +42,8 @@ extension KernelTask {
         if program.execution.isSecure || old.user.effective != new.user.effective { parentDeathSignal.store(0, ordering: .relaxed) }
         program.memory.space.setLimits(threadGroup.limits.memoryLimits(mayLock: new.hasGlobally(.CAP_IPC_LOCK)))
         alternateStack = AlternateStack()
+        debugRegisters = DebugRegisters()
+        tracing.bitwiseAnd(~TraceMode.watch, ordering: .sequentiallyConsistent)
         robustList.store(0, ordering: .relaxed)
         clearThreadID = 0
         restartBlock = nil

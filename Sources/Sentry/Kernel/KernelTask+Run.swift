@@ -40,7 +40,8 @@ extension KernelTask {
             let before = HostClock.monotonic
             guestEntry.store(before, ordering: .relaxed)
             // The trap flag is the tracer's, not to be seen in the registers; a program that sets it itself is left alone.
-            let steps = tracing.load(ordering: .relaxed) & TraceMode.step != 0 && registers.eflags & Self.trapFlag == 0
+            let mode = tracing.load(ordering: .relaxed)
+            let steps = mode & (TraceMode.step | TraceMode.watch) != 0 && registers.eflags & Self.trapFlag == 0
             if steps { registers.eflags |= Self.trapFlag }
             let event: Event
             do {
@@ -57,11 +58,13 @@ extension KernelTask {
             guestTime.wrappingAdd(spent, ordering: .relaxed)
             memory.guestTime.wrappingAdd(spent, ordering: .relaxed)
             switch event {
-            case .systemCall: serveSystemCall()
+            case .systemCall:
+                serveSystemCall()
+                // What the kernel stores is not the watched thread's doing.
+                if mode & TraceMode.watch != 0 { debugRegisters.refresh(self.memory?.space) }
             case .fault(let fault):
                 areSequencesDisturbed = true
-                // A step that was under way when the tracer let go.
-                if steps, !isTraced, fault.signal == Signal.SIGTRAP, fault.code == SignalCode.TRAP_TRACE { break }
+                if steps, fault.signal == Signal.SIGTRAP, fault.code == SignalCode.TRAP_TRACE, !finishStep(mode, space) { break }
                 serveFault(fault, space)
             case .interrupted:
                 areSequencesDisturbed = true
@@ -80,6 +83,14 @@ extension KernelTask {
         case .stubDied, .host: container.setDeathReason(.stubDied)
         }
         threadGroup.exitAll(status: Signal.SIGKILL)
+    }
+
+    /// After an instruction that was stepped: whether the tracer is to see the step.
+    private func finishStep(_ mode: UInt32, _ space: AddressSpace) -> Bool {
+        // It was under way when the tracer let go.
+        if !isTraced { return false }
+        if mode & TraceMode.watch != 0 { checkWatches(space, isStep: mode & TraceMode.step != 0) }
+        return mode & TraceMode.step != 0
     }
 
     /// RFLAGS.TF

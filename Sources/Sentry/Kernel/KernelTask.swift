@@ -187,6 +187,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let heldPriorityFutexes = Mutex<[FutexKey]>([])
     /// rseq(2)
     var sequences = SequenceArea()
+    /// Changed by a tracer with the lock of `traceStop` held.
+    var debugRegisters = DebugRegisters()
     /// What SEM_UNDO will undo.
     var undoOfSemaphores: SemaphoreUndo?
     /// A group stop that this thread was counted for already.

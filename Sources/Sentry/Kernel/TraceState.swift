@@ -29,6 +29,8 @@ enum TraceMode {
     static let emulation: UInt32 = 8
     /// Stop after one instruction.
     static let step: UInt32 = 16
+    /// Debug registers are in use: look after each instruction.
+    static let watch: UInt32 = 32
     static let resumption = calls | emulation | step
 }
 

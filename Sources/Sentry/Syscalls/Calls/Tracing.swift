@@ -7,7 +7,9 @@ import SentryVFS
 /// ptrace(2).
 enum TraceCalls {
     static let calls: [SystemCall] = [
-        SystemCall(.ptrace, ptrace, .partial("no hardware breakpoints, no PTRACE_O_SUSPEND_SECCOMP, no reading of seccomp filters"))
+        SystemCall(
+            .ptrace, ptrace,
+            .partial("debug registers watch writes and code, not reads; no PTRACE_O_SUSPEND_SECCOMP, no reading of seccomp filters"))
     ]
 
     private typealias R = TraceRequest
@@ -112,7 +114,8 @@ enum TraceCalls {
         if address < UserArea.registerSize {
             return try target.withTracedRegisters { registers in TracedRegisters.get(Int(address / 8), registers) }
         }
-        // No breakpoint is set, none has been hit; all else of struct user reads as zero in Linux too.
+        if address >= UserArea.debugRegisters { return try target.tracedDebugRegister(Int((address - UserArea.debugRegisters) / 8)) }
+        // All else of struct user reads as zero in Linux too.
         return 0
     }
 
@@ -125,19 +128,8 @@ enum TraceCalls {
             return
         }
         guard address >= UserArea.debugRegisters else { throw .EIO }
-        switch (address - UserArea.debugRegisters) / 8 {
-        case 0...3, 7:
-            // As on a machine whose breakpoint registers are all in use. Debuggers fall back on stepping.
-            if value != 0 {
-                task(target, "hardware breakpoints")
-                throw .ENOSPC
-            }
-        case 6: break
-        default: throw .EIO
-        }
+        try target.setTracedDebugRegister(Int((address - UserArea.debugRegisters) / 8), value)
     }
-
-    private static func task(_ target: KernelTask, _ feature: String) { target.kernel.unsupported(.ptrace, feature) }
 
     /// PTRACE_ARCH_PRCTL: arch_prctl(2) on the tracee; the base to set is `address`, or where to store it.
     private static func segmentBase(_ task: KernelTask, _ target: KernelTask, address: UInt64, operation: UInt64) throws(Errno) {
