@@ -339,7 +339,7 @@ static void show_hit(pid_t child, unsigned long place) {
     trace(PTRACE_PEEKUSR, child, offsetof(struct user, u_debugreg[6]), &status);
     trace(PTRACE_GETSIGINFO, child, 0, &info);
     trace(PTRACE_GETREGS, child, 0, &r);
-    note("hits %lx, code %d, there %d, trap flag %d", status & 0xf, info.si_code, place == 0 || r.rip == place, (r.eflags & 0x100) != 0);
+    note("status %lx, code %d, there %d, trap flag %d", status, info.si_code, place == 0 || r.rip == place, (r.eflags & 0x100) != 0);
 }
 
 static void watching(void) {

@@ -22,8 +22,9 @@ struct DebugRegisters: Sendable {
     }
     private var addresses: InlineArray<4, UInt64> = [0, 0, 0, 0]
     private var control: UInt64 = 0
-    /// DR6 without what always reads as one: which watches were hit.
-    private var hits: UInt64 = 0
+    /// DR6: which watches were hit, with the bits that the processor always sets.
+    private var status = Self.reservedStatus
+    private static let reservedStatus: UInt64 = 0xffff_0ff0
     private var watches: InlineArray<4, Watch?> = [nil, nil, nil, nil]
 
     var isWatching: Bool { control & 0xff != 0 }
@@ -32,7 +33,7 @@ struct DebugRegisters: Sendable {
     func get(_ index: Int) -> UInt64 {
         switch index {
         case 0...3: addresses[index]
-        case 6: hits
+        case 6: status
         case 7: control
         default: 0
         }
@@ -47,7 +48,7 @@ struct DebugRegisters: Sendable {
             new.addresses[index] = value
             try new.arrange(space)
             self = new
-        case 6: hits = value & 0xf
+        case 6: status = value
         case 7:
             var new = self
             // Only enabling bits, kinds and lengths are the tracer's.
@@ -90,7 +91,7 @@ struct DebugRegisters: Sendable {
                 watches[index]?.value = value
             }
         }
-        if found != 0 { hits = found }
+        if found != 0 { status = Self.reservedStatus | found }
         return found != 0
     }
 

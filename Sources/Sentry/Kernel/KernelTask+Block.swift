@@ -28,10 +28,11 @@ extension KernelTask {
     /// Throws ERESTARTSYS when a signal or the end of the process needs attention; callers translate where their call's rule is another one.
     @discardableResult
     public func block(deadline: UInt64? = nil) throws(Errno) -> Bool {
-        stateStorage.store(TaskState.sleeping.rawValue, ordering: .relaxed)
+        // Whoever sees the state sees where the task sleeps.
+        noteSleep()
+        stateStorage.store(TaskState.sleeping.rawValue, ordering: .releasing)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if isInterrupted { throw .ERESTARTSYS }
-        noteSleep()
         context.suspend()
         if processor.load(ordering: .relaxed) >= 0, let processors = memory?.processors, processors.hasWaiters {
             processors.reconsider(self)
@@ -54,10 +55,10 @@ extension KernelTask {
 
     /// Sleeps like `block`, but only the end of the process interrupts (vfork's parent). False when it is to exit.
     func blockKillable() -> Bool {
-        stateStorage.store(TaskState.uninterruptible.rawValue, ordering: .relaxed)
+        noteSleep()
+        stateStorage.store(TaskState.uninterruptible.rawValue, ordering: .releasing)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit != 0 { return false }
-        noteSleep()
         context.suspend()
         _ = parker.park()
         return interrupts.load(ordering: .sequentiallyConsistent) & Interrupt.exit == 0
