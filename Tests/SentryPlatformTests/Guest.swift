@@ -33,20 +33,53 @@ final class Worker<R: Sendable>: Sendable {
     }
 }
 
+/// The platforms that one suite runs on.
+enum TestPlatform: String, CaseIterable, CustomTestStringConvertible {
+    case ptrace, systrap
+    var testDescription: String { rawValue }
+
+    /// A platform of its own, with a source of its own, and the source's process.
+    func start() throws -> (platform: any Platform, source: Int32) {
+        switch self {
+        case .ptrace:
+            let platform = try PtracePlatform.start()
+            return (platform, platform.sourceProcess)
+        case .systrap:
+            let platform = try SystrapPlatform.start()
+            return (platform, platform.sourceProcess)
+        }
+    }
+
+    private static let ptraceShared = Result { try TestPlatform.ptrace.start().platform }
+    private static let systrapShared = Result { try TestPlatform.systrap.start().platform }
+    /// The one that most tests share.
+    var shared: any Platform {
+        get throws { try (self == .ptrace ? Self.ptraceShared : Self.systrapShared).get() }
+    }
+}
+
+extension Event {
+    /// Without the kind of access, where it is reading or writing: not every platform can tell.
+    var withoutAccess: Event {
+        guard case .fault(var fault) = self else { return self }
+        if fault.access != .execute { fault.access = nil }
+        return .fault(fault)
+    }
+}
+
 /// A memory file, an address space with code and data mapped, and a context: what a test of guest code needs. Code at 0x400000 (read, execute),
 /// data at 0x500000 (read, write; file offset 0x10000), read-only data at 0x600000 (file offset 0x20000).
 final class Guest: Sendable {
     static let code: UInt64 = 0x40_0000
     static let data: UInt64 = 0x50_0000
     static let constant: UInt64 = 0x60_0000
-    static let platform = Result { try PtracePlatform.start() }
 
     let memory: SharedDescriptor
     let space: any PlatformAddressSpace
     let context: any ExecutionContext
 
-    init(_ code: [UInt8], constants: [UInt8] = []) throws {
-        let platform = try Self.platform.get()
+    init(_ on: TestPlatform, _ code: [UInt8], constants: [UInt8] = []) throws {
+        let platform = try on.shared
         memory = SharedDescriptor(try makeMemoryFile(size: 1 << 20))
         _ = try HostCall.write(memory.rawValue, at: 0, code.span)
         if !constants.isEmpty { _ = try HostCall.write(memory.rawValue, at: 0x20000, constants.span) }
@@ -74,7 +107,7 @@ final class Guest: Sendable {
             context.release()
             space.destroy()
         }
-        return (try context.run(&registers, in: space), registers)
+        return (try context.run(&registers, in: space).withoutAccess, registers)
     }
 
     func readData(_ offset: Int, _ count: Int) throws -> [UInt8] {

@@ -3,12 +3,12 @@ import LinuxABI
 import SentryPlatform
 import Testing
 
-/// The conformance suite of a platform, run on ptrace.
-@Suite(.serialized) struct PtraceConformance {
-    @Test func systemCallShowsNumberAndArguments() throws {
+/// The conformance suite, run on every platform.
+@Suite(.serialized) struct PlatformConformance {
+    @Test(arguments: TestPlatform.allCases) func systemCallShowsNumberAndArguments(_ on: TestPlatform) throws {
         try onThread {
             // mov $39,%eax; syscall
-            let guest = try Guest([0xb8, 0x27, 0, 0, 0, 0x0f, 0x05])
+            let guest = try Guest(on, [0xb8, 0x27, 0, 0, 0, 0x0f, 0x05])
             let (event, registers) = try guest.once {
                 $0.rdi = 11
                 $0.r9 = 66
@@ -22,9 +22,9 @@ import Testing
         }
     }
 
-    @Test func registersRoundTrip() throws {
+    @Test(arguments: TestPlatform.allCases) func registersRoundTrip(_ on: TestPlatform) throws {
         try onThread {
-            let guest = try Guest([0x0f, 0x05, 0x0f, 0x05])
+            let guest = try Guest(on, [0x0f, 0x05, 0x0f, 0x05])
             var registers = guest.entry()
             registers.rax = 1
             registers.rbx = 2
@@ -50,60 +50,74 @@ import Testing
             after.r11 = before.r11
             #expect(after == before)
             // A result that looks like a restart code is a result.
-            registers.rax = UInt64(bitPattern: -512)
-            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
-            #expect(registers.orig_rax == UInt64(bitPattern: -512))
-            #expect(registers.rip == Guest.code + 4)
+            for number in [-512, -513, -514, -516] as [Int64] {
+                registers.rax = UInt64(bitPattern: number)
+                registers.rip = Guest.code + 2
+                #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+                #expect(registers.orig_rax == UInt64(bitPattern: number))
+                #expect(registers.rip == Guest.code + 4)
+            }
             guest.context.release()
             guest.space.destroy()
         }
     }
 
-    @Test func faultsAreReported() throws {
+    @Test(arguments: TestPlatform.allCases) func faultsAreReported(_ on: TestPlatform) throws {
         try onThread {
             // mov (%rax),%rcx
-            var (event, registers) = try Guest([0x48, 0x8b, 0x08]).once { $0.rax = 0x1234_5678 }
+            var (event, registers) = try Guest(on, [0x48, 0x8b, 0x08]).once { $0.rax = 0x1234_5678 }
             #expect(event == .fault(FaultInfo(signal: 11, code: 1, address: 0x1234_5678, access: nil)))
             #expect(registers.rip == Guest.code)
             // movb $1,(%rax) on a read-only page
-            (event, _) = try Guest([0xc6, 0x00, 0x01]).once { $0.rax = Guest.constant + 5 }
+            (event, _) = try Guest(on, [0xc6, 0x00, 0x01]).once { $0.rax = Guest.constant + 5 }
             #expect(event == .fault(FaultInfo(signal: 11, code: 2, address: Guest.constant + 5, access: nil)))
             // jmp *%rax to a page without execute permission, and to nowhere
-            (event, _) = try Guest([0xff, 0xe0]).once { $0.rax = Guest.data }
+            (event, _) = try Guest(on, [0xff, 0xe0]).once { $0.rax = Guest.data }
             #expect(event == .fault(FaultInfo(signal: 11, code: 2, address: Guest.data, access: .execute)))
-            (event, _) = try Guest([0xff, 0xe0]).once { $0.rax = 0x100_0000 }
+            (event, _) = try Guest(on, [0xff, 0xe0]).once { $0.rax = 0x100_0000 }
             #expect(event == .fault(FaultInfo(signal: 11, code: 1, address: 0x100_0000, access: .execute)))
             // ud2, int3, div by zero, hlt
-            (event, _) = try Guest([0x0f, 0x0b]).once()
+            (event, _) = try Guest(on, [0x0f, 0x0b]).once()
             #expect(event == .fault(FaultInfo(signal: 4, code: 2, address: Guest.code, access: nil)))
-            (event, registers) = try Guest([0xcc]).once()
+            (event, registers) = try Guest(on, [0xcc]).once()
             guard case .fault(let trap) = event else { throw Errno.EINVAL }
             #expect(trap.signal == 5 && registers.rip == Guest.code + 1)
-            (event, _) = try Guest([0x31, 0xc9, 0xf7, 0xf1]).once()
+            (event, _) = try Guest(on, [0x31, 0xc9, 0xf7, 0xf1]).once()
             #expect(event == .fault(FaultInfo(signal: 8, code: 1, address: Guest.code + 2, access: nil)))
-            (event, _) = try Guest([0xf4]).once()
+            (event, _) = try Guest(on, [0xf4]).once()
             #expect(event == .fault(FaultInfo(signal: 11, code: 0x80, address: 0, access: nil)))
             // Beyond the end of the mapped file: SIGBUS, BUS_ADRERR.
-            let guest = try Guest([0x48, 0x8b, 0x08])
+            let guest = try Guest(on, [0x48, 0x8b, 0x08])
             try guest.space.apply([.map(address: 0x70_0000, length: 0x1000, protection: [.read], file: .memoryFile, offset: 1 << 20)])
             (event, _) = try guest.once { $0.rax = 0x70_0010 }
             #expect(event == .fault(FaultInfo(signal: 7, code: 2, address: 0x70_0010, access: nil)))
         }
     }
 
-    @Test func thirtyTwoBitCallsAreFaults() throws {
+    @Test(arguments: TestPlatform.allCases) func guestsHaveAVDSO(_ on: TestPlatform) throws {
+        try onThread {
+            // mov (%rax),%rax; syscall
+            let guest = try Guest(on, [0x48, 0x8b, 0x00, 0x0f, 0x05])
+            let address = try #require(try on.shared.vdsoAddress)
+            let (event, registers) = try guest.once { $0.rax = address }
+            #expect(event == .systemCall)
+            #expect(registers.orig_rax == 0x0001_0102_464c_457f)
+        }
+    }
+
+    @Test(arguments: TestPlatform.allCases) func thirtyTwoBitCallsAreFaults(_ on: TestPlatform) throws {
         try onThread {
             // mov $20,%eax; int $0x80
-            let (event, registers) = try Guest([0xb8, 20, 0, 0, 0, 0xcd, 0x80]).once()
+            let (event, registers) = try Guest(on, [0xb8, 20, 0, 0, 0, 0xcd, 0x80]).once()
             #expect(event == .fault(FaultInfo(signal: 11, code: 0x80, address: 0, access: nil)))
             #expect(registers.rip == Guest.code + 5)
             #expect(registers.rax == 20)
         }
     }
 
-    @Test func interruptIsStickyAndEndsASpin() throws {
+    @Test(arguments: TestPlatform.allCases) func interruptIsStickyAndEndsASpin(_ on: TestPlatform) throws {
         try onThread {
-            let guest = try Guest([0xeb, 0xfe])
+            let guest = try Guest(on, [0xeb, 0xfe])
             var registers = guest.entry()
             guest.context.interrupt()
             #expect(try guest.context.run(&registers, in: guest.space) == .interrupted)
@@ -122,10 +136,10 @@ import Testing
         }
     }
 
-    @Test func interruptsDuringManyCallsAreNeverLost() throws {
+    @Test(arguments: TestPlatform.allCases) func interruptsDuringManyCallsAreNeverLost(_ on: TestPlatform) throws {
         try onThread {
             // 1: mov $39,%eax; syscall; jmp 1b
-            let guest = try Guest([0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7])
+            let guest = try Guest(on, [0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7])
             var registers = guest.entry()
             let context = guest.context
             var interrupts = 0
@@ -143,9 +157,9 @@ import Testing
         }
     }
 
-    @Test func tenThousandSwitches() throws {
+    @Test(arguments: TestPlatform.allCases) func tenThousandSwitches(_ on: TestPlatform) throws {
         let nanoseconds = try onThread {
-            let guest = try Guest([0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7])
+            let guest = try Guest(on, [0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7])
             var registers = guest.entry()
             for _ in 0..<1000 { _ = try guest.context.run(&registers, in: guest.space) }
             let start = now()
@@ -160,13 +174,13 @@ import Testing
             guest.space.destroy()
             return (end - start) / 10000
         }
-        print("ptrace: one system call takes \(nanoseconds) ns")
+        print("\(on): one system call takes \(nanoseconds) ns")
     }
 
-    @Test func mappingsChangeWhileThreadsRun() throws {
+    @Test(arguments: TestPlatform.allCases) func mappingsChangeWhileThreadsRun(_ on: TestPlatform) throws {
         try onThread {
             // mov (%rax),%rcx; syscall; jmp back
-            let guest = try Guest([0x48, 0x8b, 0x08, 0x0f, 0x05, 0xeb, 0xf9])
+            let guest = try Guest(on, [0x48, 0x8b, 0x08, 0x0f, 0x05, 0xeb, 0xf9])
             let file = SharedDescriptor(try makeMemoryFile(size: 4096))
             _ = try HostCall.write(file.rawValue, at: 0, [7, 0, 0, 0, 0, 0, 0, 0].span)
             var registers = guest.entry { $0.rax = 0x70_0000 }
@@ -195,11 +209,11 @@ import Testing
         }
     }
 
-    @Test func twoThreadsShareAnAddressSpace() throws {
+    @Test(arguments: TestPlatform.allCases) func twoThreadsShareAnAddressSpace(_ on: TestPlatform) throws {
         try onThread {
             // lock incq (%rdi); syscall; jmp back
-            let guest = try Guest([0xf0, 0x48, 0xff, 0x07, 0x0f, 0x05, 0xeb, 0xf8])
-            let platform = try Guest.platform.get()
+            let guest = try Guest(on, [0xf0, 0x48, 0xff, 0x07, 0x0f, 0x05, 0xeb, 0xf8])
+            let platform = try on.shared
             let workers = try (0..<3).map { _ in
                 try Worker {
                     let context = try platform.makeContext()
@@ -216,9 +230,9 @@ import Testing
         }
     }
 
-    @Test func contextMovesToAnotherAddressSpace() throws {
+    @Test(arguments: TestPlatform.allCases) func contextMovesToAnotherAddressSpace(_ on: TestPlatform) throws {
         try onThread {
-            let first = try Guest([0x0f, 0x05]), second = try Guest([0xeb, 0x02, 0x90, 0x90, 0x0f, 0x05])
+            let first = try Guest(on, [0x0f, 0x05]), second = try Guest(on, [0xeb, 0x02, 0x90, 0x90, 0x0f, 0x05])
             var registers = first.entry()
             #expect(try first.context.run(&registers, in: first.space) == .systemCall)
             first.space.destroy()
@@ -231,12 +245,12 @@ import Testing
         }
     }
 
-    @Test func floatingPointStateIsSeparateAndMovable() throws {
+    @Test(arguments: TestPlatform.allCases) func floatingPointStateIsSeparateAndMovable(_ on: TestPlatform) throws {
         try onThread {
             // movq %rax,%xmm5; syscall; movq %xmm5,%rax; syscall
             let code: [UInt8] = [0x66, 0x48, 0x0f, 0x6e, 0xe8, 0x0f, 0x05, 0x66, 0x48, 0x0f, 0x7e, 0xe8, 0x0f, 0x05]
-            let guest = try Guest(code)
-            let platform = try Guest.platform.get()
+            let guest = try Guest(on, code)
+            let platform = try on.shared
             var registers = guest.entry { $0.rax = 0xdead_beef }
             #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
             let image = try guest.context.readFloatingPoint()

@@ -6,7 +6,7 @@ public import Wire
 /// What the Sentry needs before it is confined (platform, log, whether faults are allowed) are command-line options; they are
 /// repeated here so that the Sentry can refuse a Supervisor that meant something else.
 public struct SandboxConfiguration: WireStructure, Equatable {
-    /// "ptrace", "systrap", "kvm"; empty takes what the command line says.
+    /// "auto", "ptrace", "systrap", "kvm"; empty takes what the command line says.
     public var platform = ""
     /// Name of the sandbox in logs: the id of its first container.
     public var id = ""

@@ -45,8 +45,8 @@ public struct CommonOptions: Sendable {
 /// The Sentry's command line.
 public struct SentryOptions: Sendable {
     public var common = CommonOptions()
-    /// "ptrace", "systrap" or "kvm".
-    public var platform = "ptrace"
+    /// "auto", "systrap", "ptrace" or "kvm".
+    public var platform = "auto"
     /// Log every guest system call.
     public var strace = false
     /// CPUs to use and show; 0: all.
@@ -86,7 +86,7 @@ public struct SentryOptions: Sendable {
                     action: .value(
                         "NAME",
                         { (o, v) throws(OptionError) in
-                            guard ["ptrace", "systrap", "kvm"].contains(v) else { throw OptionError("expected ptrace, systrap or kvm") }
+                            guard ["auto", "systrap", "ptrace", "kvm"].contains(v) else { throw OptionError("expected auto, systrap, ptrace or kvm") }
                             o.platform = v
                         }), help: "how guest code runs: ptrace (default), systrap, kvm"),
                 .init(name: "--strace", action: .flag { $0.strace = true }, help: "log every guest system call"),

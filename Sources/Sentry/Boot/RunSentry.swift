@@ -47,12 +47,23 @@ public func runSentry(_ options: SentryOptions) -> Never {
     }
 }
 
-/// The platform called `name`, with its source stub running.
+/// The platform called `name`, with its source stub running. `auto`: systrap where the host can have it, otherwise ptrace.
 private func makePlatform(_ name: String) throws(SandboxError) -> any Platform {
     switch name {
     case "ptrace":
         do { return try PtracePlatform.start() } catch { throw SandboxError(error, "start the ptrace platform") }
+    case "systrap":
+        if let obstacle = SystrapPlatform.obstacle {
+            throw SandboxError(.unsupported, "the systrap platform cannot run here: \(obstacle)", hint: "use --platform ptrace")
+        }
+        do { return try SystrapPlatform.start() } catch { throw SandboxError(error, "start the systrap platform") }
+    case "auto":
+        if let obstacle = SystrapPlatform.obstacle {
+            Log.warning("guest code runs on the ptrace platform: systrap cannot run here: \(obstacle)")
+            return try makePlatform("ptrace")
+        }
+        return try makePlatform("systrap")
     default:
-        throw SandboxError(.unsupported, "platform \(name) is not there yet", hint: "use --platform ptrace")
+        throw SandboxError(.unsupported, "platform \(name) is not there yet", hint: "use --platform systrap or ptrace")
     }
 }

@@ -87,7 +87,7 @@ final class Sandbox: Sendable {
 
     /// Settings of the whole sandbox that come with its first container.
     private func apply(_ configuration: SandboxConfiguration) throws(SandboxError) {
-        if !configuration.platform.isEmpty, configuration.platform != kernel.platform.name {
+        if !["", "auto", kernel.platform.name].contains(configuration.platform) {
             throw SandboxError(
                 .invalidArgument, "the sandbox wants platform \(configuration.platform), this Sentry runs \(kernel.platform.name)")
         }

@@ -5,7 +5,7 @@
 // result of the last batch: (commands done, error, value of the last clone).
 //
 // This text is data here: it is copied into an image that is executed at STUB_BASE. It must be position independent and use no memory
-// except its own page, the scratch page (before guest code exists) and the ring. Guest code shares the address space with the service thread
+// except its own pages, the scratch page (before guest code exists), the ring, and for guest threads their slot. Guest code shares the address space with the service thread
 // and may jump anywhere in here; the seccomp filter knows the address behind each `syscall` and what may be called there.
 #include "stub_layout.h"
 
@@ -16,13 +16,54 @@
 cplatform_stub_begin:
 
 entry:
-    // Nothing stays mapped but this page: not the kernel's stack, not the vDSO.
+    // AT_SYSINFO_EHDR from the auxiliary vector that execve left above argv and envp.
+    movq (%rsp), %rax
+    leaq 16(%rsp,%rax,8), %rsi
+1:  lodsq
+    testq %rax, %rax
+    jnz 1b
+    xorl %r13d, %r13d
+2:  lodsq
+    movq %rax, %rcx
+    lodsq
+    cmpq $33, %rcx                  // AT_SYSINFO_EHDR
+    cmoveq %rax, %r13
+    testq %rcx, %rcx
+    jnz 2b
+    // The host's vDSO goes to a fixed address, part by part. r12: whether all of it did.
+    xorl %r12d, %r12d
+    testq %r13, %r13
+    jz unmap_rest
+    leaq vdso_parts(%rip), %rbx
+3:  movq 8(%rbx), %rsi
+    testq %rsi, %rsi
+    jz 4f
+    movq (%rbx), %rdi
+    addq %r13, %rdi
+    movq %rsi, %rdx
+    movl $3, %r10d                  // MREMAP_MAYMOVE | MREMAP_FIXED
+    movq 16(%rbx), %r8
+    movl $25, %eax                  // mremap
+    syscall
+    xorl %r12d, %r12d
+    cmpq $-4095, %rax
+    jae unmap_rest
+    incl %r12d
+    addq $24, %rbx
+    jmp 3b
+4:
+unmap_rest:
+    // Nothing else stays mapped but the image: not the kernel's stack.
     xorl %edi, %edi
     movabsq $STUB_BASE, %rsi
     movl $11, %eax                  // munmap
     syscall
     movabsq $(STUB_BASE + STUB_IMAGE_SIZE), %rdi
-    movabsq $(STUB_USER_END - STUB_BASE - STUB_IMAGE_SIZE), %rsi
+    movl $(STUB_HOST_VDSO - STUB_BASE - STUB_IMAGE_SIZE), %esi
+    movl $11, %eax
+    syscall
+    movabsq $(STUB_HOST_VDSO + STUB_HOST_VDSO_SIZE), %rdi
+    movabsq $(STUB_USER_END - STUB_HOST_VDSO - STUB_HOST_VDSO_SIZE), %rsi
     movl $11, %eax
     syscall
     movabsq $STUB_SCRATCH, %rdi
@@ -41,12 +82,25 @@ entry:
     movl $8, %r10d
     movl $14, %eax                  // rt_sigprocmask
     syscall
-    movl $17, %edi                  // SIGCHLD ignored: children are reaped by the kernel
-    leaq ignore_action(%rip), %rsi
+    // What anybody outside may send means nothing to a stub, nor does the end of a child, which the kernel then reaps.
+    movl $64, %ebp
+5:  leaq ignore_action(%rip), %rsi
+    btq %rbp, kept_signals(%rip)
+    jnc 6f
+    cmpl $0, stub_mode(%rip)
+    je 7f
+    leaq handle_action(%rip), %rsi
+    cmpl $9, %ebp
+    je 7f
+    cmpl $19, %ebp
+    je 7f
+6:  movl %ebp, %edi
     xorl %edx, %edx
     movl $8, %r10d
     movl $13, %eax                  // rt_sigaction
     syscall
+7:  decl %ebp
+    jnz 5b
     movl $38, %edi                  // PR_SET_NO_NEW_PRIVS
     movl $1, %esi
     xorl %edx, %edx
@@ -58,10 +112,19 @@ entry:
     leaq source_name(%rip), %rsi
     movl $157, %eax
     syscall
+    movl $1, %edi                   // SECCOMP_SET_MODE_FILTER
+    xorl %esi, %esi
+    leaq source_filter(%rip), %rdx
+    movl $317, %eax                 // seccomp
+    syscall
+    testq %rax, %rax
+    jnz die
     movabsq $STUB_SCRATCH, %rbx
+    movq %r12, 48(%rbx)             // in every reply: whether there is a vDSO
+    xorl %r13d, %r13d
 
 source_loop:
-    // Request: the ring number (8 bytes). Reply: the error or 0, and the ring number, with [socket of the child, its pidfd].
+    // Request: the ring number (8 bytes). Reply: the error or 0, the ring number, and 1 when there is a vDSO, with [socket of the child, its pidfd].
     xorl %edi, %edi                 // STUB_COMMAND_SOCKET
     movq %rbx, %rsi
     movl $8, %edx
@@ -99,7 +162,7 @@ source_loop:
     source_reply:
     movq %rax, 32(%rbx)             // body: error, ring number
     movq %r15, 40(%rbx)
-    movl $16, %edx
+    movl $24, %edx
     jmp build_message
 source_message_built:
     xorl %edi, %edi
@@ -172,14 +235,29 @@ child:
     syscall
     cmpq $-4095, %rax
     jae die
+    cmpl $0, stub_mode(%rip)
+    je child_mapped
+    movabsq $STUB_SLOTS, %rdi
+    movl $STUB_CHUNK_SIZE, %esi
+    movl $3, %edx                   // PROT_READ | PROT_WRITE
+    movl $0x11, %r10d
+    movl $STUB_SLOT_FILE, %r8d
+    movq %r15, %r9
+    imulq $STUB_CHUNK_SIZE, %r9, %r9
+    movl $9, %eax
+    syscall
+    cmpq $-4095, %rax
+    jae die
+child_mapped:
     movl $STUB_RING_FILE, %edi
+    movl $3, %eax
+    syscall
+    movl $STUB_SLOT_FILE, %edi
     movl $3, %eax
     syscall
     movl $1, %edi                   // SECCOMP_SET_MODE_FILTER
     movl $0x28, %esi                // NEW_LISTENER | WAIT_KILLABLE_RECV
-    movabsq $(STUB_BASE + STUB_CODE_OFFSET), %rdx
-    movl $(filter_program - cplatform_stub_begin), %ecx
-    addq %rcx, %rdx
+    leaq filter_program(%rip), %rdx
     movl $317, %eax                 // seccomp
     syscall
     cmpq $-4095, %rax
@@ -206,10 +284,23 @@ child_message_built:
     .globl cplatform_stub_send_return
     .hidden cplatform_stub_send_return
 cplatform_stub_send_return:
+    movq %rax, %rbp
+    movl 144(%rbx), %edi            // the listener: the Sentry has it now
+    movl $3, %eax
+    syscall
+    .globl cplatform_stub_close_listener_return
+    .hidden cplatform_stub_close_listener_return
+cplatform_stub_close_listener_return:
+    movl $STUB_PAIR_CHILD, %edi
+    movl $3, %eax
+    syscall
+    .globl cplatform_stub_close_socket_return
+    .hidden cplatform_stub_close_socket_return
+cplatform_stub_close_socket_return:
     xorl %ebx, %ebx
-    xorl %ebp, %ebp
     xorl %r13d, %r13d
-    testq %rax, %rax
+    testq %rbp, %rbp
+    movl $0, %ebp
     jns service_wait
     ud2
 
@@ -273,8 +364,120 @@ thread_start:
     .globl cplatform_stub_hello_return
     .hidden cplatform_stub_hello_return
 cplatform_stub_hello_return:
-    // The tracer takes over before this instruction.
-    jmp cplatform_stub_hello_return
+    testq %r9, %r9                  // the sixth argument of clone(2), which has five
+    jnz systrap_thread
+    // ptrace: the tracer takes over before the jump is done.
+1:  jmp 1b
+
+    // systrap: rsp is the end of the thread's slot, r12 the clone's ring entry, after which its stack_t follows.
+systrap_thread:
+    leaq STUB_RING_ENTRY(%r12), %rdi
+    xorl %esi, %esi
+    movl $131, %eax                 // sigaltstack
+    syscall
+    .globl cplatform_stub_altstack_return
+    .hidden cplatform_stub_altstack_return
+cplatform_stub_altstack_return:
+    testq %rax, %rax
+    jnz thread_failed
+    movl $2, %edi                   // SIG_SETMASK
+    leaq no_signals(%rip), %rsi
+    xorl %edx, %edx
+    movl $8, %r10d
+    movl $14, %eax                  // rt_sigprocmask
+    syscall
+    .globl cplatform_stub_unblock_return
+    .hidden cplatform_stub_unblock_return
+cplatform_stub_unblock_return:
+    movl $1, %edi                   // SECCOMP_SET_MODE_FILTER
+    xorl %esi, %esi
+    leaq guest_filter(%rip), %rdx
+    movl $317, %eax                 // seccomp
+    syscall
+    .globl cplatform_stub_restrict_return
+    .hidden cplatform_stub_restrict_return
+cplatform_stub_restrict_return:
+    testq %rax, %rax
+    jnz thread_failed
+    // A call that the filter refuses: its signal makes the thread's first frame, which the Sentry fills in.
+    movl $-1, %eax
+    syscall
+    ud2
+thread_failed:
+    jmp cplatform_stub_thread_exit
+
+    // Every signal of a guest thread ends here, on the slot's stack, all signals blocked: (edi: signal, rsi: siginfo, rdx: ucontext). The frame
+    // holds the guest's registers, so all of them are free.
+    .globl cplatform_stub_handler
+    .hidden cplatform_stub_handler
+cplatform_stub_handler:
+    movq %rsp, %rbx
+    andq $-STUB_SLOT_SIZE, %rbx
+    movq %rdx, %r12
+    movq %rdx, SLOT_FRAME(%rbx)
+    movq %rsi, SLOT_INFO(%rbx)
+    movl %edi, SLOT_SIGNAL(%rbx)
+    rdfsbase %rax
+    movq %rax, SLOT_FS_BASE(%rbx)
+    rdgsbase %rax
+    movq %rax, SLOT_GS_BASE(%rbx)
+    movl $TURN_SENTRY, %eax
+    xchgl %eax, SLOT_TURN(%rbx)
+    testl $TURN_WAITER, %eax
+    jz handler_look
+    movq %rbx, %rdi
+    movl $1, %esi                   // FUTEX_WAKE
+    movl $1, %edx
+    movl $202, %eax                 // futex
+    syscall
+    .globl cplatform_stub_wake_return
+    .hidden cplatform_stub_wake_return
+cplatform_stub_wake_return:
+handler_look:
+    xorl %r13d, %r13d
+1:  movl SLOT_TURN(%rbx), %eax
+    cmpb $TURN_STUB, %al            // whatever TURN_WAITER says
+    je handler_turn
+    cmpl SLOT_SPIN(%rbx), %r13d
+    jae handler_sleep
+    pause
+    incl %r13d
+    jmp 1b
+handler_sleep:
+    movl $TURN_SENTRY, %eax
+    movl $(TURN_SENTRY | TURN_WAITER), %ecx
+    lock cmpxchgl %ecx, SLOT_TURN(%rbx)
+    cmpb $TURN_STUB, %al            // whatever TURN_WAITER says
+    je handler_turn
+    movq %rbx, %rdi
+    xorl %esi, %esi                 // FUTEX_WAIT
+    movl %ecx, %edx
+    xorl %r10d, %r10d
+    movl $202, %eax
+    syscall
+    .globl cplatform_stub_sleep_return
+    .hidden cplatform_stub_sleep_return
+cplatform_stub_sleep_return:
+    movl SLOT_TURN(%rbx), %eax
+    cmpb $TURN_STUB, %al            // whatever TURN_WAITER says
+    jne handler_sleep
+handler_turn:
+    cmpl $ACTION_RESUME, SLOT_ACTION(%rbx)
+    jne cplatform_stub_thread_exit
+    movq SLOT_FS_BASE(%rbx), %rax
+    wrfsbase %rax
+    movq SLOT_GS_BASE(%rbx), %rax
+    wrgsbase %rax
+    movq %r12, %rsp
+    .globl cplatform_stub_restorer
+    .hidden cplatform_stub_restorer
+cplatform_stub_restorer:
+    movl $15, %eax                  // rt_sigreturn
+    syscall
+    .globl cplatform_stub_sigreturn_return
+    .hidden cplatform_stub_sigreturn_return
+cplatform_stub_sigreturn_return:
+    ud2
 
     .globl cplatform_stub_thread_exit
     .hidden cplatform_stub_thread_exit
@@ -296,18 +499,44 @@ die:
     .balign 8
 all_signals:
     .quad -1
+no_signals:
+    .quad 0
+    // Bit N: signal N keeps its default, or has the handler on systrap: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGSTOP, SIGURG, SIGSYS.
+kept_signals:
+    .quad 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 11 | 1 << 19 | 1 << 23 | 1 << 31, 0
 ignore_action:
     .quad 1, 0, 0, 0                // SIG_IGN
+handle_action:
+    .quad STUB_BASE + STUB_CODE_OFFSET + (cplatform_stub_handler - cplatform_stub_begin)
+    .quad 0x0c000004                // SA_ONSTACK | SA_RESTORER | SA_SIGINFO
+    .quad STUB_BASE + STUB_CODE_OFFSET + (cplatform_stub_restorer - cplatform_stub_begin)
+    .quad -1
 source_name:
     .asciz "nestbox-source"
 child_name:
     .asciz "nestbox-stub"
     .balign 8
-    // struct sock_fprog, then the filter, written when the image is built.
-    .globl cplatform_stub_filter
-    .hidden cplatform_stub_filter
-cplatform_stub_filter:
+    // From here on written when the image is built.
+    .globl cplatform_stub_mode
+    .hidden cplatform_stub_mode
+cplatform_stub_mode:
+stub_mode:
+    .quad 0                         // 1: systrap
+    // Up to STUB_HOST_VDSO_PARTS times: offset from AT_SYSINFO_EHDR, length, new address. Length 0 ends them.
+    .globl cplatform_stub_vdso_parts
+    .hidden cplatform_stub_vdso_parts
+cplatform_stub_vdso_parts:
+vdso_parts:
+    .fill 3 * (STUB_HOST_VDSO_PARTS + 1), 8, 0
+    // Three struct sock_fprog; their programs follow.
+    .globl cplatform_stub_filters
+    .hidden cplatform_stub_filters
+cplatform_stub_filters:
 filter_program:
+    .fill 16, 1, 0
+guest_filter:
+    .fill 16, 1, 0
+source_filter:
     .fill 16, 1, 0
     .globl cplatform_stub_end
     .hidden cplatform_stub_end

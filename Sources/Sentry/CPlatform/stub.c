@@ -11,7 +11,9 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
@@ -20,9 +22,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const uint8_t cplatform_stub_begin[], cplatform_stub_end[], cplatform_stub_filter[];
+extern const uint8_t cplatform_stub_begin[], cplatform_stub_end[], cplatform_stub_filters[], cplatform_stub_mode[], cplatform_stub_vdso_parts[];
 extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[], cplatform_stub_execute_return[], cplatform_stub_clone_return[],
-    cplatform_stub_hello_return[], cplatform_stub_thread_exit[], cplatform_stub_exit_return[];
+    cplatform_stub_hello_return[], cplatform_stub_thread_exit[], cplatform_stub_exit_return[], cplatform_stub_close_listener_return[],
+    cplatform_stub_close_socket_return[], cplatform_stub_altstack_return[], cplatform_stub_unblock_return[], cplatform_stub_restrict_return[],
+    cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[];
+extern const uint8_t cplatform_vdso_begin[], cplatform_vdso_end[], cplatform_vdso_slots[];
 
 #ifndef SECCOMP_RET_USER_NOTIF
 #define SECCOMP_RET_USER_NOTIF 0x7fc00000U
@@ -34,87 +39,243 @@ extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[],
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-static uint64_t address_of(const uint8_t *label) { return STUB_BASE + STUB_CODE_OFFSET + (uint64_t)(label - cplatform_stub_begin); }
+static size_t offset_of(const uint8_t *label) { return STUB_CODE_OFFSET + (size_t)(label - cplatform_stub_begin); }
+static uint64_t address_of(const uint8_t *label) { return STUB_BASE + (uint64_t)offset_of(label); }
 
 uint64_t cplatform_stub_base(void) { return STUB_BASE; }
+uint64_t cplatform_stub_code_end(void) { return STUB_BASE + STUB_CODE_SIZE; }
+uint64_t cplatform_stub_vdso(void) { return STUB_VDSO; }
 uint64_t cplatform_stub_scratch(void) { return STUB_SCRATCH; }
+uint64_t cplatform_stub_slots(void) { return STUB_SLOTS; }
 uint64_t cplatform_stub_thread_exit_address(void) { return address_of(cplatform_stub_thread_exit); }
 uint64_t cplatform_stub_wait_address(void) { return address_of(cplatform_stub_wait_return); }
 uint64_t cplatform_stub_hello_address(void) { return address_of(cplatform_stub_hello_return); }
-uint64_t cplatform_stub_execute_address(void) { return address_of(cplatform_stub_execute_return); }
-uint64_t cplatform_stub_clone_address(void) { return address_of(cplatform_stub_clone_return); }
-uint64_t cplatform_stub_exit_address(void) { return address_of(cplatform_stub_exit_return); }
-uint64_t cplatform_stub_send_address(void) { return address_of(cplatform_stub_send_return); }
 uint64_t cplatform_stub_ring(void) { return STUB_RING; }
 size_t cplatform_ring_size(void) { return STUB_RING_SIZE; }
 size_t cplatform_ring_entries(void) { return STUB_RING_ENTRIES; }
+size_t cplatform_slot_size(void) { return STUB_SLOT_SIZE; }
+size_t cplatform_slot_stack(void) { return SLOT_STACK; }
+size_t cplatform_chunk_slots(void) { return STUB_CHUNK_SLOTS; }
 
-// The filter, in order of frequency. Guest threads never get here while they are traced (PTRACE_SYSEMU answers first): this is the second wall.
-// Which address may call what:
-//   execute: mmap, munmap, mprotect, close     wait, hello: pause, notified     clone: clone     exit: exit
-//   send: sendmsg(STUB_PAIR_CHILD, STUB_MESSAGE), whose memory and descriptor are gone before guest code exists
-// Anything else, from anywhere, of any architecture: SIGSYS.
-static size_t build_filter(struct sock_filter *out) {
-    const uint32_t high = (uint32_t)(STUB_BASE >> 32);
-#define LOW(label) (uint32_t)address_of(label)
-#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
-#define EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
-#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
-    // Jump distances count from the next instruction; `allow` and `trap` are the last two.
-    enum { allow = 34, trap = 35 };
-    const struct sock_filter program[] = {
-        /* 0*/ LOAD(4),
-        /* 1*/ EQUAL(AUDIT_ARCH_X86_64, 0, trap - 2),
-        /* 2*/ LOAD(12),
-        /* 3*/ EQUAL(high, 0, trap - 4),
-        /* 4*/ LOAD(8),
-        /* 5*/ EQUAL(LOW(cplatform_stub_execute_return), 11 - 6, 0),
-        /* 6*/ EQUAL(LOW(cplatform_stub_wait_return), 17 - 7, 0),
-        /* 7*/ EQUAL(LOW(cplatform_stub_hello_return), 17 - 8, 0),
-        /* 8*/ EQUAL(LOW(cplatform_stub_clone_return), 20 - 9, 0),
-        /* 9*/ EQUAL(LOW(cplatform_stub_exit_return), 23 - 10, 0),
-        /*10*/ EQUAL(LOW(cplatform_stub_send_return), 26 - 11, trap - 11),
-        // execute
-        /*11*/ LOAD(0),
-        /*12*/ EQUAL(SYS_mmap, allow - 13, 0),
-        /*13*/ EQUAL(SYS_munmap, allow - 14, 0),
-        /*14*/ EQUAL(SYS_mprotect, allow - 15, 0),
-        /*15*/ EQUAL(SYS_close, allow - 16, trap - 16),
-        /*16*/ RETURN(SECCOMP_RET_TRAP),
-        // wait, hello
-        /*17*/ LOAD(0),
-        /*18*/ EQUAL(SYS_pause, 0, trap - 19),
-        /*19*/ RETURN(SECCOMP_RET_USER_NOTIF),
-        // clone
-        /*20*/ LOAD(0),
-        /*21*/ EQUAL(SYS_clone, allow - 22, trap - 22),
-        /*22*/ RETURN(SECCOMP_RET_TRAP),
-        // exit
-        /*23*/ LOAD(0),
-        /*24*/ EQUAL(SYS_exit, allow - 25, trap - 25),
-        /*25*/ RETURN(SECCOMP_RET_TRAP),
-        // send
-        /*26*/ LOAD(0),
-        /*27*/ EQUAL(SYS_sendmsg, 0, trap - 28),
-        /*28*/ LOAD(16),
-        /*29*/ EQUAL(STUB_PAIR_CHILD, 0, trap - 30),
-        /*30*/ LOAD(24),
-        /*31*/ EQUAL((uint32_t)STUB_MESSAGE, 0, trap - 32),
-        /*32*/ LOAD(28),
-        /*33*/ EQUAL((uint32_t)(STUB_MESSAGE >> 32), 0, trap - 34),
-        /*34*/ RETURN(SECCOMP_RET_ALLOW),
-        /*35*/ RETURN(SECCOMP_RET_TRAP),
+int cplatform_instructions(uint64_t *addresses, int capacity) {
+    const uint8_t *const labels[] = {
+        cplatform_stub_send_return,    cplatform_stub_wait_return,     cplatform_stub_execute_return,        cplatform_stub_clone_return,
+        cplatform_stub_hello_return,   cplatform_stub_exit_return,     cplatform_stub_close_listener_return, cplatform_stub_close_socket_return,
+        cplatform_stub_altstack_return, cplatform_stub_unblock_return, cplatform_stub_restrict_return,       cplatform_stub_wake_return,
+        cplatform_stub_sleep_return,   cplatform_stub_sigreturn_return,
     };
-#undef LOW
-    memcpy(out, program, sizeof program);
-    return sizeof program / sizeof program[0];
+    int count = (int)(sizeof labels / sizeof labels[0]);
+    for (int i = 0; i < count && i < capacity; i++) addresses[i] = address_of(labels[i]) - 2;
+    return count;
 }
 
-// A static executable of one page.
-static int build_image(uint8_t image[STUB_IMAGE_SIZE]) {
+// ---- filters ----
+//
+// All of them permit little, mostly by the address behind the `syscall` instruction; everything else, from anywhere, of any architecture, is SIGSYS.
+// Guest threads run under all three: on ptrace they are a second wall behind PTRACE_SYSEMU, on systrap they are what raises the signal.
+
+struct program {
+    struct sock_filter code[192];
+    size_t count;
+};
+
+static void emit(struct program *p, uint16_t code, uint8_t yes, uint8_t no, uint32_t value) {
+    if (p->count < sizeof p->code / sizeof p->code[0]) p->code[p->count] = (struct sock_filter){code, yes, no, value};
+    p->count++;
+}
+
+enum { DATA_NUMBER = 0, DATA_ARCHITECTURE = 4, DATA_ADDRESS_LOW = 8, DATA_ADDRESS_HIGH = 12, DATA_ARGUMENTS = 16 };
+
+static void load(struct program *p, uint32_t offset) { emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offset); }
+static void result(struct program *p, uint32_t action) { emit(p, BPF_RET | BPF_K, 0, 0, action); }
+// The next `skip` instructions only when the word loaded is `value`.
+static void when(struct program *p, uint32_t value, uint8_t skip) { emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, skip, value); }
+static void unless_trap(struct program *p, uint32_t value) {
+    when(p, value, 1);
+    emit(p, BPF_JMP | BPF_JA, 0, 0, 1);
+    result(p, SECCOMP_RET_TRAP);
+}
+
+static void begin(struct program *p) {
+    p->count = 0;
+    load(p, DATA_ARCHITECTURE);
+    unless_trap(p, AUDIT_ARCH_X86_64);
+}
+
+// Behind `label`, up to four calls are permitted; a group ends with its result.
+static void permit(struct program *p, const uint8_t *label, uint32_t action, int count, const uint32_t *calls) {
+    load(p, DATA_ADDRESS_LOW);
+    when(p, (uint32_t)address_of(label), (uint8_t)(1 + 2 * count + 1));
+    load(p, DATA_NUMBER);
+    for (int i = 0; i < count; i++) {
+        when(p, calls[i], 1);
+        result(p, action);
+    }
+    result(p, SECCOMP_RET_TRAP);
+}
+
+// Behind `label`, one call whose argument has one value.
+static void permit_exact(struct program *p, const uint8_t *label, uint32_t call, int argument, uint64_t value) {
+    load(p, DATA_ADDRESS_LOW);
+    when(p, (uint32_t)address_of(label), 8);
+    load(p, DATA_NUMBER);
+    when(p, call, 5);
+    load(p, DATA_ARGUMENTS + 8 * (uint32_t)argument);
+    when(p, (uint32_t)value, 3);
+    load(p, DATA_ARGUMENTS + 8 * (uint32_t)argument + 4);
+    when(p, (uint32_t)(value >> 32), 1);
+    result(p, SECCOMP_RET_ALLOW);
+    result(p, SECCOMP_RET_TRAP);
+}
+
+#define PERMIT(p, label, action, ...) \
+    permit(p, label, action, (int)(sizeof((uint32_t[]){__VA_ARGS__}) / 4), (const uint32_t[]){__VA_ARGS__})
+
+// What guest threads of systrap may still do, from the handler alone.
+static void permit_handler(struct program *p) {
+    PERMIT(p, cplatform_stub_sigreturn_return, SECCOMP_RET_ALLOW, SYS_rt_sigreturn);
+    permit_exact(p, cplatform_stub_wake_return, SYS_futex, 1, 1);
+    permit_exact(p, cplatform_stub_sleep_return, SYS_futex, 1, 0);
+    PERMIT(p, cplatform_stub_exit_return, SECCOMP_RET_ALLOW, SYS_exit);
+}
+
+static void only_from_stub(struct program *p) {
+    load(p, DATA_ADDRESS_HIGH);
+    unless_trap(p, (uint32_t)(STUB_BASE >> 32));
+}
+
+// Of every thread of a stub.
+static void build_stub_filter(struct program *p) {
+    begin(p);
+    only_from_stub(p);
+    permit_handler(p);
+    PERMIT(p, cplatform_stub_execute_return, SECCOMP_RET_ALLOW, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_close);
+    PERMIT(p, cplatform_stub_wait_return, SECCOMP_RET_USER_NOTIF, SYS_pause);
+    PERMIT(p, cplatform_stub_hello_return, SECCOMP_RET_USER_NOTIF, SYS_pause);
+    PERMIT(p, cplatform_stub_clone_return, SECCOMP_RET_ALLOW, SYS_clone);
+    PERMIT(p, cplatform_stub_altstack_return, SECCOMP_RET_ALLOW, SYS_sigaltstack);
+    PERMIT(p, cplatform_stub_unblock_return, SECCOMP_RET_ALLOW, SYS_rt_sigprocmask);
+    PERMIT(p, cplatform_stub_restrict_return, SECCOMP_RET_ALLOW, SYS_seccomp);
+    PERMIT(p, cplatform_stub_close_listener_return, SECCOMP_RET_ALLOW, SYS_close);
+    PERMIT(p, cplatform_stub_close_socket_return, SECCOMP_RET_ALLOW, SYS_close);
+    permit_exact(p, cplatform_stub_send_return, SYS_sendmsg, 1, STUB_MESSAGE);
+    result(p, SECCOMP_RET_TRAP);
+}
+
+// Of guest threads of systrap, before their first guest instruction.
+static void build_guest_filter(struct program *p) {
+    begin(p);
+    only_from_stub(p);
+    permit_handler(p);
+    result(p, SECCOMP_RET_TRAP);
+}
+
+// Of the source, and so of all that comes from it: what it and they ever need, whatever the address.
+static void build_source_filter(struct program *p) {
+    static const uint32_t calls[] = {
+        SYS_rt_sigreturn, SYS_futex, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_pause, SYS_close, SYS_recvfrom, SYS_sendmsg, SYS_seccomp, SYS_exit,
+        SYS_exit_group, SYS_sigaltstack, SYS_rt_sigprocmask,
+    };
+    begin(p);
+    load(p, DATA_NUMBER);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        when(p, calls[i], 1);
+        result(p, SECCOMP_RET_ALLOW);
+    }
+    // No namespaces: CLONE_NEW*.
+    when(p, SYS_clone, 4);
+    load(p, DATA_ARGUMENTS);
+    emit(p, BPF_JMP | BPF_JSET | BPF_K, 1, 0, CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET);
+    result(p, SECCOMP_RET_ALLOW);
+    result(p, SECCOMP_RET_TRAP);
+    when(p, SYS_socketpair, 4);
+    load(p, DATA_ARGUMENTS);
+    when(p, 1 /* AF_UNIX */, 1);
+    result(p, SECCOMP_RET_ALLOW);
+    result(p, SECCOMP_RET_TRAP);
+    when(p, SYS_prctl, 4);
+    load(p, DATA_ARGUMENTS);
+    when(p, 15 /* PR_SET_NAME */, 1);
+    result(p, SECCOMP_RET_ALLOW);
+    result(p, SECCOMP_RET_TRAP);
+    result(p, SECCOMP_RET_TRAP);
+}
+
+// ---- the host's vDSO ----
+
+struct vdso_part {
+    int64_t offset;
+    uint64_t length, address;
+};
+
+// Where the parts of this process's vDSO lie, as execve will lay them out in the source too: [vvar...], then [vdso]. 0, or -1 when there is none.
+static int find_vdso_parts(struct vdso_part parts[STUB_HOST_VDSO_PARTS], uint64_t *moved_base) {
+    uint64_t base = getauxval(AT_SYSINFO_EHDR), lowest = 0;
+    size_t count = 0;
+    FILE *maps = base ? fopen("/proc/self/maps", "re") : NULL;
+    if (!maps) return -1;
+    char line[512];
+    int failed = 0;
+    while (fgets(line, sizeof line, maps)) {
+        if (!strstr(line, "[vdso]") && !strstr(line, "[vvar")) continue;
+        unsigned long long start, end;
+        if (sscanf(line, "%llx-%llx", &start, &end) != 2 || count == STUB_HOST_VDSO_PARTS) {
+            failed = 1;
+            break;
+        }
+        if (count == 0) lowest = start;
+        parts[count++] = (struct vdso_part){(int64_t)(start - base), end - start, STUB_HOST_VDSO + (start - lowest)};
+        if (end - lowest > STUB_HOST_VDSO_SIZE) failed = 1;
+    }
+    fclose(maps);
+    if (failed || count == 0) return -1;
+    *moved_base = STUB_HOST_VDSO + (base - lowest);
+    return 0;
+}
+
+// The value of `name` in the dynamic symbols of the vDSO at `base`, or 0.
+static uint64_t vdso_symbol(const uint8_t *base, const char *name) {
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)base;
+    const Elf64_Phdr *segment = (const Elf64_Phdr *)(base + header->e_phoff);
+    const Elf64_Dyn *dynamic = NULL;
+    uint64_t bias = 0;
+    for (int i = 0; i < header->e_phnum; i++) {
+        if (segment[i].p_type == PT_LOAD && segment[i].p_offset == 0) bias = (uint64_t)base - segment[i].p_vaddr;
+        if (segment[i].p_type == PT_DYNAMIC) dynamic = (const Elf64_Dyn *)(base + segment[i].p_offset);
+    }
+    const Elf64_Sym *symbols = NULL;
+    const char *strings = NULL;
+    for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
+        if (dynamic->d_tag == DT_SYMTAB) symbols = (const Elf64_Sym *)(bias + dynamic->d_un.d_ptr);
+        if (dynamic->d_tag == DT_STRTAB) strings = (const char *)(bias + dynamic->d_un.d_ptr);
+    }
+    // The string table follows the symbols in every vDSO.
+    if (!symbols || (const char *)symbols >= strings) return 0;
+    for (const Elf64_Sym *symbol = symbols; (const char *)(symbol + 1) <= strings; symbol++)
+        if (symbol->st_shndx != SHN_UNDEF && strcmp(strings + symbol->st_name, name) == 0) return symbol->st_value;
+    return 0;
+}
+
+// ---- the image ----
+
+static int put_filter(uint8_t *image, size_t *end, int index, const struct program *p) {
+    size_t header = offset_of(cplatform_stub_filters) + 16 * (size_t)index, size = p->count * sizeof p->code[0];
+    if (p->count > sizeof p->code / sizeof p->code[0] || *end + size > STUB_CODE_SIZE) return -E2BIG;
+    uint16_t length = (uint16_t)p->count;
+    uint64_t pointer = STUB_BASE + *end;
+    memcpy(image + header, &length, sizeof length);
+    memcpy(image + header + 8, &pointer, sizeof pointer);
+    memcpy(image + *end, p->code, size);
+    *end += size;
+    return 0;
+}
+
+// A static executable: the stub's code and, after it, the guest's vDSO.
+static int build_image(uint8_t image[STUB_IMAGE_SIZE], int systrap) {
     size_t code_size = (size_t)(cplatform_stub_end - cplatform_stub_begin);
+    size_t vdso_size = (size_t)(cplatform_vdso_end - cplatform_vdso_begin);
     memset(image, 0, STUB_IMAGE_SIZE);
-    if (STUB_CODE_OFFSET + code_size > STUB_IMAGE_SIZE - 512) return -E2BIG;
+    if (STUB_CODE_OFFSET + code_size > STUB_CODE_SIZE || vdso_size > STUB_VDSO_SIZE) return -E2BIG;
     Elf64_Ehdr header = {
         .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
         .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_entry = STUB_BASE + STUB_CODE_OFFSET,
@@ -127,19 +288,38 @@ static int build_image(uint8_t image[STUB_IMAGE_SIZE]) {
     memcpy(image, &header, sizeof header);
     memcpy(image + sizeof header, segments, sizeof segments);
     memcpy(image + STUB_CODE_OFFSET, cplatform_stub_begin, code_size);
-    size_t filter_offset = STUB_CODE_OFFSET + (size_t)(cplatform_stub_filter - cplatform_stub_begin);
-    struct sock_filter filter[64];
-    size_t count = build_filter(filter);
-    uint16_t length = (uint16_t)count;
-    uint64_t pointer = STUB_BASE + filter_offset + 16;
-    memcpy(image + filter_offset, &length, sizeof length);
-    memcpy(image + filter_offset + 8, &pointer, sizeof pointer);
-    memcpy(image + filter_offset + 16, filter, count * sizeof filter[0]);
+    uint64_t mode = systrap ? 1 : 0;
+    memcpy(image + offset_of(cplatform_stub_mode), &mode, sizeof mode);
+
+    struct program program;
+    size_t end = (STUB_CODE_OFFSET + code_size + 7) & ~(size_t)7;
+    int error = 0;
+    build_stub_filter(&program);
+    error |= put_filter(image, &end, 0, &program);
+    build_guest_filter(&program);
+    error |= put_filter(image, &end, 1, &program);
+    build_source_filter(&program);
+    error |= put_filter(image, &end, 2, &program);
+    if (error) return -E2BIG;
+
+    memcpy(image + STUB_CODE_SIZE, cplatform_vdso_begin, vdso_size);
+    struct vdso_part parts[STUB_HOST_VDSO_PARTS + 1] = {{0}};
+    uint64_t moved;
+    if (find_vdso_parts(parts, &moved) == 0) {
+        memcpy(image + offset_of(cplatform_stub_vdso_parts), parts, sizeof parts);
+        const uint8_t *host = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
+        static const char *const names[] = {"__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time", "__vdso_clock_getres"};
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            uint64_t value = vdso_symbol(host, names[i]);
+            if (value) value += moved;
+            memcpy(image + STUB_CODE_SIZE + (cplatform_vdso_slots - cplatform_vdso_begin) + 8 * i, &value, sizeof value);
+        }
+    }
     return 0;
 }
 
 struct child_arguments {
-    int command_socket, ring_file, image;
+    int command_socket, ring_file, slot_file, image;
     int flags;
     int error, missing;
 };
@@ -170,25 +350,26 @@ static int source_child(void *context) {
     struct child_arguments *arguments = context;
     if ((arguments->flags & CLONE_NEWNS) == 0 || enter_empty_root() != 0) arguments->missing |= CPLATFORM_MISSING_EMPTY_ROOT;
     setsid();
-    personality(ADDR_NO_RANDOMIZE);  // the kernel's stack stays clear of STUB_BASE
+    personality(ADDR_NO_RANDOMIZE);  // the kernel's stack stays clear of the image
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     int socket = fcntl(arguments->command_socket, F_DUPFD, 10), ring = fcntl(arguments->ring_file, F_DUPFD, 10),
-        image = fcntl(arguments->image, F_DUPFD, 10);
-    if (socket < 0 || ring < 0 || image < 0 || dup2(socket, STUB_COMMAND_SOCKET) < 0 || dup2(ring, STUB_RING_FILE) < 0 ||
-        dup3(image, 2, O_CLOEXEC) < 0 || syscall(SYS_close_range, 3, ~0U, 0) != 0) {
+        slots = fcntl(arguments->slot_file, F_DUPFD, 10), image = fcntl(arguments->image, F_DUPFD, 10);
+    if (socket < 0 || ring < 0 || slots < 0 || image < 0 || dup2(socket, STUB_COMMAND_SOCKET) < 0 || dup2(ring, STUB_RING_FILE) < 0 ||
+        dup2(slots, STUB_SLOT_FILE) < 0 || dup3(image, 3, O_CLOEXEC) < 0 || syscall(SYS_close_range, 4, ~0U, 0) != 0) {
         arguments->error = errno;
         _exit(1);
     }
     char *argv[] = {"nestbox-source", NULL}, *envp[] = {NULL};
-    syscall(SYS_execveat, 2, "", argv, envp, AT_EMPTY_PATH);
+    syscall(SYS_execveat, 3, "", argv, envp, AT_EMPTY_PATH);
     arguments->error = errno;
     _exit(1);
 }
 
-int cplatform_source_start(int command_socket, int ring_file, int new_network, int *missing) {
+int cplatform_source_start(int command_socket, int ring_file, int slot_file, int flags, int *missing) {
+    int new_network = flags & CPLATFORM_SOURCE_NEW_NETWORK;
     uint8_t image[STUB_IMAGE_SIZE];
-    int result = build_image(image);
+    int result = build_image(image, flags & CPLATFORM_SOURCE_SYSTRAP);
     if (result < 0) return result;
     int file = memfd_create("nestbox-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
     if (file < 0 && errno == EINVAL) file = memfd_create("nestbox-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -205,7 +386,7 @@ int cplatform_source_start(int command_socket, int ring_file, int new_network, i
         close(file);
         return -ENOMEM;
     }
-    struct child_arguments arguments = {.command_socket = command_socket, .ring_file = ring_file, .image = file};
+    struct child_arguments arguments = {.command_socket = command_socket, .ring_file = ring_file, .slot_file = slot_file, .image = file};
     int namespaces = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | (new_network ? CLONE_NEWNET : 0);
     arguments.flags = namespaces;
     // Signals of the caller must not run its handlers on the borrowed memory.
@@ -229,12 +410,13 @@ int cplatform_source_start(int command_socket, int ring_file, int new_network, i
     return result;
 }
 
-int cplatform_ring_create(size_t size, void **mapping) {
-    int file = memfd_create("nestbox-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+int cplatform_shared_create(const char *name, size_t size, int read_only, void **mapping) {
+    int file = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (file < 0) return -errno;
     if (ftruncate(file, (off_t)size) == 0) {
         *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
-        if (*mapping != MAP_FAILED && fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE) == 0) return file;
+        int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | (read_only ? F_SEAL_FUTURE_WRITE : 0);
+        if (*mapping != MAP_FAILED && fcntl(file, F_ADD_SEALS, seals) == 0) return file;
     }
     int error = errno;
     close(file);

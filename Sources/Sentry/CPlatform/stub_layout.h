@@ -2,27 +2,59 @@
 #ifndef STUB_LAYOUT_H
 #define STUB_LAYOUT_H
 
-// One page of ELF header, code and constants: read-only, executable. Guest memory ends here.
-#define STUB_BASE 0x7fffff800000
+// ELF header, code and constants, then the guest's vDSO: read-only, executable. Guest memory ends here.
+#define STUB_BASE 0x7ffe00000000
 #define STUB_CODE_OFFSET 0x200
-#define STUB_IMAGE_SIZE 0x1000
+#define STUB_CODE_SIZE 0x2000
+#define STUB_VDSO (STUB_BASE + STUB_CODE_SIZE)
+#define STUB_VDSO_SIZE 0x1000
+#define STUB_IMAGE_SIZE (STUB_CODE_SIZE + STUB_VDSO_SIZE)
 // One page of private memory for messages while the stub is made; unmapped by the first batch.
-#define STUB_SCRATCH (STUB_BASE + 0x1000)
+#define STUB_SCRATCH (STUB_BASE + STUB_IMAGE_SIZE)
 // The command ring: written by the Sentry, read-only here.
 #define STUB_RING (STUB_BASE + 0x10000)
 #define STUB_RING_SIZE 0x4000
 #define STUB_RING_ENTRY 64
 #define STUB_RING_ENTRIES (STUB_RING_SIZE / STUB_RING_ENTRY)
+// The host's vDSO and its data pages, moved here from where execve put them.
+#define STUB_HOST_VDSO (STUB_BASE + 0x20000)
+#define STUB_HOST_VDSO_SIZE 0x20000
+#define STUB_HOST_VDSO_PARTS 4
+// systrap: the guest threads' slots, shared with the Sentry. A slot is a context (systrap_context.h) below an alternate signal stack.
+#define STUB_SLOTS (STUB_BASE + 0x10000000)
+#define STUB_SLOT_SIZE 0x4000
+#define STUB_CHUNK_SLOTS 16
+#define STUB_CHUNK_SIZE (STUB_SLOT_SIZE * STUB_CHUNK_SLOTS)
 // TASK_SIZE_MAX of x86-64 with four-level page tables.
 #define STUB_USER_END 0x7ffffffff000
 
-// Descriptors, by construction: the source has only 0 and 1, so its socket pairs are always 2 and 3.
+// Descriptors, by construction: the source has only 0, 1 and 2, so its socket pairs are always 3 and 4.
 #define STUB_COMMAND_SOCKET 0
 #define STUB_RING_FILE 1
-#define STUB_PAIR_SENTRY 2
-#define STUB_PAIR_CHILD 3
+#define STUB_SLOT_FILE 2
+#define STUB_PAIR_SENTRY 3
+#define STUB_PAIR_CHILD 4
 
 // The message header that a new stub hands its listener over with; the filter allows sendmsg of this address only.
 #define STUB_MESSAGE (STUB_SCRATCH + 64)
+
+// The words of a slot, by their offsets. All but the values named are any guest thread's to overwrite.
+#define SLOT_TURN 0            // 32 bits; futex
+#define SLOT_SPIN 4            // 32 bits: how often the stub looks before it sleeps; written by the Sentry
+#define SLOT_ACTION 8          // 32 bits: what the stub does when it is its turn
+#define SLOT_SIGNAL 12         // 32 bits: the signal whose frame this is
+#define SLOT_FRAME 16          // address of the ucontext
+#define SLOT_INFO 24           // address of the siginfo
+#define SLOT_FS_BASE 32
+#define SLOT_GS_BASE 40
+#define SLOT_STACK 1024        // the signal stack begins here
+
+#define TURN_GONE 0            // the thread has ended: the host kernel clears the word
+#define TURN_STUB 1
+#define TURN_SENTRY 2
+#define TURN_WAITER 0x100      // whoever waits for its turn sleeps in futex(2)
+
+#define ACTION_RESUME 0
+#define ACTION_EXIT 1
 
 #endif

@@ -10,6 +10,12 @@ extension AddressSpace {
             var result: [Region] = []
             result.reserveCapacity(state.regions.count)
             for entry in state.regions.entries { result.append(describe(state, entry, measured: measured)) }
+            if let vdsoAddress {
+                result.append(
+                    Region(
+                        start: vdsoAddress, end: vdsoAddress + pageSize, protection: [.read, .execute], isShared: false, offset: 0,
+                        identity: MappingIdentity(device: 0, inode: 0), name: Array("[vdso]".utf8), isLocked: false, growsDown: false))
+            }
             return result
         }
     }

@@ -23,6 +23,8 @@ public final class AddressSpace: Sendable {
     public let layout: AddressLayout
     /// Lowest address of MAP_FIXED mappings.
     let minimumAddress: UInt64
+    /// Where the platform's vDSO is, outside what the guest can map.
+    let vdsoAddress: UInt64?
     let state: Mutex<SpaceState>
 
     public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits())
@@ -36,6 +38,7 @@ public final class AddressSpace: Sendable {
         self.memoryFile = memoryFile
         self.layout = layout
         minimumAddress = platform.minimumGuestAddress
+        vdsoAddress = platform.vdsoAddress
         self.state = Mutex(state)
     }
 
@@ -46,7 +49,7 @@ public final class AddressSpace: Sendable {
 
     /// Gives everything back. No task runs here any more. Idempotent; also done when the last reference goes.
     public func destroy() {
-        // The stub dies first: its threads stand still, so nobody uses the pages that are given back.
+        // The stub loses its memory first, so that nobody uses the pages that are given back.
         platformSpace.destroy()
         state.withLock { state in
             if state.isDestroyed { return }

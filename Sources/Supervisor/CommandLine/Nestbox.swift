@@ -50,8 +50,8 @@ public struct Nestbox: ParsableCommand {
     @Flag(help: "Log in detail.")
     var debug = false
 
-    @Option(help: ArgumentHelp("How guest code runs: ptrace.", valueName: "platform"))
-    var platform = "ptrace"
+    @Option(help: ArgumentHelp("How guest code runs: auto, systrap, ptrace. auto is systrap where the host can have it.", valueName: "platform"))
+    var platform = "auto"
 
     @Flag(help: "Log every system call of the guest.")
     var strace = false
@@ -80,8 +80,8 @@ public struct Nestbox: ParsableCommand {
 
     public func validate() throws {
         if Log.Format(name: logFormat) == nil { throw ValidationError("--log-format \"\(logFormat)\": expected text or json") }
-        if !["ptrace", "systrap", "kvm"].contains(platform) {
-            throw ValidationError("--platform \"\(platform)\": expected ptrace, systrap or kvm")
+        if !["auto", "systrap", "ptrace", "kvm"].contains(platform) {
+            throw ValidationError("--platform \"\(platform)\": expected auto, systrap, ptrace or kvm")
         }
         if network != "none" {
             throw ValidationError("--network \"\(network)\" is not available yet: only none is, which gives Unix sockets and no interface")

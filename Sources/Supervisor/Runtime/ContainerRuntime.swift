@@ -11,7 +11,7 @@ public struct RuntimeSettings: Sendable {
     public var logPath: String?
     public var logFormat = Log.Format.text
     public var logLevel = Log.Level.warning
-    public var platform = "ptrace"
+    public var platform = "auto"
     public var strace = false
     public var allowFaults = false
     public var confinement = ConfinementMode.full

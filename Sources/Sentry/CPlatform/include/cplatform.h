@@ -14,13 +14,20 @@ uint64_t cplatform_stub_scratch(void);
 uint64_t cplatform_stub_thread_exit_address(void);
 uint64_t cplatform_stub_wait_address(void);
 uint64_t cplatform_stub_hello_address(void);
-uint64_t cplatform_stub_execute_address(void);
-uint64_t cplatform_stub_clone_address(void);
-uint64_t cplatform_stub_exit_address(void);
-uint64_t cplatform_stub_send_address(void);
 uint64_t cplatform_stub_ring(void);
 size_t cplatform_ring_size(void);
 size_t cplatform_ring_entries(void);
+size_t cplatform_slot_size(void);
+// Offset of the signal stack in a slot.
+size_t cplatform_slot_stack(void);
+size_t cplatform_chunk_slots(void);
+uint64_t cplatform_stub_slots(void);
+// The guest's vDSO.
+uint64_t cplatform_stub_vdso(void);
+// First address above the stub's code.
+uint64_t cplatform_stub_code_end(void);
+// The addresses of the stub's permitted `syscall` instructions: how many there are; stores at most `capacity`. For tests.
+int cplatform_instructions(uint64_t *addresses, int capacity);
 
 // What the source stub could not be given (bits of `missing`).
 enum {
@@ -28,12 +35,16 @@ enum {
     CPLATFORM_MISSING_EMPTY_ROOT = 2,
 };
 
-// Starts the source stub: its pid, or -errno. `command_socket` and `ring_file` are the stub's only descriptors. Flags: `new_network` makes an
-// empty network namespace (else the caller's is inherited).
-int cplatform_source_start(int command_socket, int ring_file, int new_network, int *missing);
+enum {
+    CPLATFORM_SOURCE_NEW_NETWORK = 1,  // an empty network namespace; else the caller's is inherited
+    CPLATFORM_SOURCE_SYSTRAP = 2,      // guest threads take signals themselves
+};
 
-// A memfd of `size` bytes with its shared mapping, sealed so that nobody can map it writable again: descriptor or -errno.
-int cplatform_ring_create(size_t size, void **mapping);
+// Starts the source stub: its pid, or -errno. The three files are its only descriptors.
+int cplatform_source_start(int command_socket, int ring_file, int slot_file, int flags, int *missing);
+
+// A memfd of `size` bytes with its shared mapping: descriptor or -errno. `read_only`: sealed so that nobody can map it writable again.
+int cplatform_shared_create(const char *name, size_t size, int read_only, void **mapping);
 
 // ---- ptrace.c ----
 
@@ -75,6 +86,53 @@ long cplatform_set_xstate(int tid, const void *buffer, size_t size);
 int cplatform_interrupt(int process, int tid);
 // SIGCHLD does not report stops, so that the kernel need not send it.
 void cplatform_quiet_children(void);
+
+// ---- systrap.c: a guest thread's slot ----
+
+enum {
+    CPLATFORM_SLOT_READY,     // the Sentry's turn: there is an event
+    CPLATFORM_SLOT_GONE,      // the thread has ended
+    CPLATFORM_SLOT_AGAIN,     // woken for another reason
+    CPLATFORM_SLOT_TIMEOUT,
+    CPLATFORM_SLOT_NONSENSE,  // a guest thread wrote the word
+};
+
+struct cplatform_slot_event {
+    uint64_t address;         // si_addr, or the address behind the call for SIGSYS
+    int32_t signal, code;
+    int32_t number;           // si_syscall for SIGSYS
+    uint32_t frame;           // offset of the ucontext in the slot, checked
+    uint32_t architecture;    // AUDIT_ARCH_* for SIGSYS
+    uint32_t error;           // the page fault's error code: 2 write, 16 instruction fetch
+    int32_t is_page_fault;
+};
+
+// Whether the processor and the host let user code change FS and GS (FSGSBASE).
+int cplatform_systrap_supported(void);
+// The processor's time-stamp counter.
+uint64_t cplatform_timestamp(void);
+// A slot for a new thread, whose turn it is.
+void cplatform_slot_prepare(void *slot);
+int cplatform_slot_is_gone(void *slot);
+// Gives the turn to the stub thread, which resumes the guest or, with `ends`, exits. It looks `spins` times for its next turn before it sleeps.
+// -ESRCH: the thread had ended before.
+int cplatform_slot_give(void *slot, int ends, uint32_t spins);
+// The next turn will be long in coming.
+void cplatform_slot_stop_spinning(void *slot);
+// The thread is known to be dead: whoever waits for it learns that.
+void cplatform_slot_bury(void *slot);
+// Wakes whoever waits, to look around.
+void cplatform_slot_nudge(void *slot);
+// Waits for the Sentry's turn: looks for `spin_cycles` of the time-stamp counter, then sleeps for `microseconds` (negative: no limit).
+int cplatform_slot_wait(void *slot, uint64_t spin_cycles, int64_t microseconds);
+// Takes registers (struct user_regs_struct) and event out of the slot, which the stub knows as `stub_address`: 0, or -EPROTO for nonsense.
+int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, struct cplatform_slot_event *event);
+void cplatform_slot_store(void *slot, uint32_t frame, const void *registers);
+// Whether the process ends within the time.
+int cplatform_process_has_ended(int pidfd, int milliseconds);
+// The XSAVE image: bytes copied, -EPROTO for a nonsensical frame, -EINVAL for an image that the processor would refuse.
+long cplatform_slot_get_xstate(void *slot, uint32_t frame, void *buffer, size_t capacity);
+long cplatform_slot_set_xstate(void *slot, uint32_t frame, const void *buffer, size_t count);
 
 // ---- notify.c ----
 

@@ -7,7 +7,7 @@ import Synchronization
 final class PtraceContext: ExecutionContext, @unchecked Sendable {
     private let placement: Placement
     let seat: Placement.Seat
-    private var space: PtraceAddressSpace?
+    private var space: StubAddressSpace?
     private var thread: Int32 = 0
     /// An image to load before guest code runs, from before the stub thread existed.
     private var pendingFloatingPoint: [UInt8]?
@@ -111,10 +111,10 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
 
     private func enter(_ target: any PlatformAddressSpace) throws(PlatformError) {
         leave()
-        guard let target = target as? PtraceAddressSpace else { throw .host(.EINVAL) }
+        guard let target = target as? StubAddressSpace else { throw .host(.EINVAL) }
         do {
             placement.settle(seat)
-            thread = try target.startThread()
+            thread = try target.startTracedThread()
         } catch {
             if let death = target.deathReason { throw .stubDied(death) }
             throw .host(error)
@@ -163,7 +163,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     private static let imageSize = Atomic<Int>(0)
 
     func readFloatingPoint() throws(PlatformError) -> [UInt8] {
-        if thread == 0 { return pendingFloatingPoint ?? Self.initialImage(size: 576) }
+        if thread == 0 { return pendingFloatingPoint ?? initialImage() }
         let known = Self.imageSize.load(ordering: .relaxed)
         var count = 0
         // SAFETY: the call writes at most the bytes it is told of and says how many it wrote.
@@ -204,7 +204,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
             pendingFloatingPoint = nil
             return
         }
-        let image = Self.initialImage(size: 576)
+        let image = initialImage()
         do { try writeFloatingPoint(image.span) } catch {
             // execve(2): the old address space, and the stub with it, may be gone already. The thread in the new one starts with this image.
             pendingFloatingPoint = image
@@ -218,15 +218,5 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     private func failed(_ result: Int) -> PlatformError {
         if result == -3, let death = space?.deathReason { return .stubDied(death) }
         return .host(Errno(rawValue: Int32(truncatingIfNeeded: -result)))
-    }
-
-    /// FCW 0x37f, MXCSR 0x1f80, no component in use: what a new program starts with.
-    private static func initialImage(size: Int) -> [UInt8] {
-        var image = [UInt8](repeating: 0, count: size)
-        image[0] = 0x7f
-        image[1] = 0x03
-        image[24] = 0x80
-        image[25] = 0x1f
-        return image
     }
 }

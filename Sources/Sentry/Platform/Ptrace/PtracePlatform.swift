@@ -10,7 +10,7 @@ import Synchronization
 /// listeners (NOTIF_RECV, NOTIF_SEND, NOTIF_ADDFD, NOTIF_SET_FLAGS), poll, recvmsg and sendmsg on the source's socket, pidfd_send_signal (SIGKILL,
 /// SIGCONT), sched_setaffinity, gettid, close. It needs CAP_SYS_PTRACE over the stubs' user namespace only where Yama restricts ptrace to it.
 ///
-/// Lock order, outermost first: `PtraceAddressSpace.channel`, `StubSource.state`, `Placement.state`. None is held while guest code runs.
+/// Lock order, outermost first: `StubAddressSpace.channel`, `StubSource.state`, `Placement.state`. None is held while guest code runs.
 public final class PtracePlatform: Platform {
     public let name = "ptrace"
     public let minimumGuestAddress: UInt64 = 0x1_0000
@@ -41,8 +41,10 @@ public final class PtracePlatform: Platform {
         missingIsolation = missing
     }
 
+    public var vdsoAddress: UInt64? { source.hasVDSO ? cplatform_stub_vdso() : nil }
+
     public func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace {
-        PtraceAddressSpace(stub: try source.take(), memory: memory)
+        StubAddressSpace(stub: try source.take(), memory: memory)
     }
 
     public func makeContext() throws(Errno) -> any ExecutionContext { PtraceContext(placement: placement) }
@@ -58,12 +60,12 @@ public final class PtracePlatform: Platform {
         return try context.runWithoutInterception(&registers, in: space)
     }
 
-    /// Where the stub's service code makes its calls: the addresses of the instructions themselves.
+    /// Where the stub's own code makes its calls: the addresses of the instructions themselves.
     public static var serviceInstructions: [UInt64] {
-        [
-            cplatform_stub_execute_address(), cplatform_stub_clone_address(), cplatform_stub_wait_address(), cplatform_stub_hello_address(),
-            cplatform_stub_exit_address(), cplatform_stub_send_address(),
-        ].map { $0 - 2 }
+        var addresses = [UInt64](repeating: 0, count: 64)
+        // SAFETY: the call stores at most as many as it is told of.
+        let count = unsafe cplatform_instructions(&addresses, Int32(addresses.count))
+        return Array(addresses.prefix(Int(count)))
     }
     public static var ringAddress: UInt64 { cplatform_stub_ring() }
 }

@@ -11,6 +11,10 @@ final class Placement: Sendable {
         fileprivate let isActive = Atomic<Bool>(false)
         fileprivate var hostThread: Int32 = 0
         fileprivate var stubThread: Int32 = 0
+        /// The CPU that the host thread spins on, or -1.
+        fileprivate let spinSlot = Atomic<Int>(-1)
+        /// Since when it shares its CPU while another has nothing to do (time-stamp counter); 0: it does not. Own thread only.
+        fileprivate var crowdedSince: UInt64 = 0
     }
     /// `seats` is guarded by the placement's lock; the rest is immutable or atomic.
     private final class CPU: @unchecked Sendable {
@@ -18,6 +22,8 @@ final class Placement: Sendable {
         let activeCount = Atomic<Int>(0)
         /// Guarded by the placement's lock.
         var seats: [Seat] = []
+        /// Guarded by the placement's lock: a host thread spins here.
+        var hasSpinner = false
         init(number: Int32) { self.number = number }
     }
     private let cpus: [CPU]
@@ -33,15 +39,15 @@ final class Placement: Sendable {
         idleCount = Atomic(cpus.count)
     }
 
-    /// Gives the calling thread's seat a CPU before its stub thread exists.
-    func settle(_ seat: Seat) {
+    /// Gives the calling thread's seat a CPU before its stub thread exists: the quietest, or without `spreading` the one it is on.
+    func settle(_ seat: Seat, spreading: Bool = true) {
         if seat.slot.load(ordering: .relaxed) >= 0 { return }
         lock.withLock { _ in
             seat.hostThread = cplatform_thread_id()
             let current = cplatform_current_cpu()
             let slot = cpus.firstIndex { $0.number == current } ?? 0
             seat.slot.store(slot, ordering: .relaxed)
-            move(seat, to: quietest(preferring: slot))
+            move(seat, to: spreading ? quietest(preferring: slot) : slot)
         }
     }
 
@@ -66,25 +72,94 @@ final class Placement: Sendable {
                 seat.isActive.store(true, ordering: .relaxed)
                 add(seat, slot)
             }
-            if cpus[slot].activeCount.load(ordering: .relaxed) > 1 {
-                let better = quietest(preferring: slot)
-                if cpus[better].activeCount.load(ordering: .relaxed) == 0 {
-                    remove(seat, slot)
-                    add(seat, better)
-                    move(seat, to: better)
-                }
-            }
+            disperse(seat)
         }
     }
 
-    /// The task is about to wait. When that leaves its CPU with nothing to do, a task of a CPU with several comes over.
-    func deactivate(_ seat: Seat) {
+    /// How long a task shares its CPU, while another has nothing to do, before it moves there: tasks that wake each other and wait in turn are best
+    /// together, and never run for so long.
+    static let crowdedMicroseconds: Int64 = 500
+    private static let crowdedCycles: UInt64 = 1_250_000
+
+    /// As `activate`, but moves only after a while of crowding.
+    func activatePatiently(_ seat: Seat) {
+        let slot = seat.slot.load(ordering: .relaxed)
+        if slot < 0 { return }
+        if !seat.isActive.load(ordering: .relaxed) {
+            lock.withLock { _ in
+                seat.isActive.store(true, ordering: .relaxed)
+                add(seat, seat.slot.load(ordering: .relaxed))
+            }
+        }
+        guard isCrowded(seat) else { return seat.crowdedSince = 0 }
+        let now = cplatform_timestamp()
+        if seat.crowdedSince == 0 {
+            seat.crowdedSince = now
+        } else if now &- seat.crowdedSince > Self.crowdedCycles {
+            spread(seat)
+        }
+    }
+
+    /// Whether the active `seat` shares its CPU while another CPU has nothing to do.
+    func isCrowded(_ seat: Seat) -> Bool {
+        let slot = seat.slot.load(ordering: .relaxed)
+        if slot < 0 || idleCount.load(ordering: .relaxed) == 0 { return false }
+        return seat.isActive.load(ordering: .relaxed) && cpus[slot].activeCount.load(ordering: .relaxed) > 1
+    }
+
+    /// Moves the crowded `seat` to a CPU that has nothing to do.
+    func spread(_ seat: Seat) {
+        seat.crowdedSince = 0
+        if isCrowded(seat) { lock.withLock { _ in disperse(seat) } }
+    }
+
+    // MARK: spinning
+
+    /// Moves the calling thread, the seat's host thread, to a CPU where nothing else runs: whether there is one.
+    func claimSpinner(_ seat: Seat) -> Bool {
+        if idleCount.load(ordering: .relaxed) == 0 { return false }
+        return lock.withLock { _ in
+            let own = seat.slot.load(ordering: .relaxed)
+            guard own >= 0, cpus[own].activeCount.load(ordering: .relaxed) <= 1,
+                let free = cpus.indices.first(where: {
+                    $0 != own && !cpus[$0].hasSpinner && cpus[$0].activeCount.load(ordering: .relaxed) == 0
+                })
+            else { return false }
+            cpus[free].hasSpinner = true
+            seat.spinSlot.store(free, ordering: .relaxed)
+            _ = cplatform_pin(seat.hostThread, cpus[free].number)
+            return true
+        }
+    }
+
+    /// Whether somebody else has work for the CPU that the seat's host thread spins on.
+    func isSpinnerUnwelcome(_ seat: Seat) -> Bool {
+        let slot = seat.spinSlot.load(ordering: .relaxed)
+        return slot >= 0 && cpus[slot].activeCount.load(ordering: .relaxed) > 0
+    }
+
+    /// Moves the host thread back to its stub.
+    func releaseSpinner(_ seat: Seat) {
+        lock.withLock { _ in
+            let slot = seat.spinSlot.exchange(-1, ordering: .relaxed)
+            if slot < 0 { return }
+            cpus[slot].hasSpinner = false
+            let own = seat.slot.load(ordering: .relaxed)
+            if own >= 0 { _ = cplatform_pin(seat.hostThread, cpus[own].number) }
+        }
+    }
+
+    // MARK: waiting
+
+    /// The task is about to wait. When that leaves its CPU with nothing to do, a task of a CPU with several comes over if `pulling`.
+    func deactivate(_ seat: Seat, pulling: Bool = true) {
+        seat.crowdedSince = 0
         if !seat.isActive.load(ordering: .relaxed) { return }
         lock.withLock { _ in
             let slot = seat.slot.load(ordering: .relaxed)
             seat.isActive.store(false, ordering: .relaxed)
             remove(seat, slot)
-            guard cpus[slot].activeCount.load(ordering: .relaxed) == 0 else { return }
+            guard pulling, cpus[slot].activeCount.load(ordering: .relaxed) == 0 else { return }
             var crowded: Int?
             for index in cpus.indices
             where cpus[index].activeCount.load(ordering: .relaxed) > (crowded.map { cpus[$0].activeCount.load(ordering: .relaxed) } ?? 1) {
@@ -107,6 +182,16 @@ final class Placement: Sendable {
     }
 
     // MARK: with the lock held
+
+    private func disperse(_ seat: Seat) {
+        let slot = seat.slot.load(ordering: .relaxed)
+        if cpus[slot].activeCount.load(ordering: .relaxed) <= 1 { return }
+        let better = quietest(preferring: slot)
+        if cpus[better].activeCount.load(ordering: .relaxed) != 0 { return }
+        remove(seat, slot)
+        add(seat, better)
+        move(seat, to: better)
+    }
 
     private func quietest(preferring slot: Int) -> Int {
         var best = slot
@@ -132,7 +217,7 @@ final class Placement: Sendable {
     private func move(_ seat: Seat, to slot: Int) {
         seat.slot.store(slot, ordering: .relaxed)
         let number = cpus[slot].number
-        if seat.hostThread != 0 { _ = cplatform_pin(seat.hostThread, number) }
+        if seat.hostThread != 0, seat.spinSlot.load(ordering: .relaxed) < 0 { _ = cplatform_pin(seat.hostThread, number) }
         if seat.stubThread != 0 { _ = cplatform_pin(seat.stubThread, number) }
     }
 }

@@ -4,7 +4,7 @@ import LinuxABI
 import Synchronization
 
 /// A stub process: its service thread makes the mappings, its other threads run guest code.
-final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
+final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     /// The conversation with the service thread.
     private struct Channel {
         /// The notification in which the service thread waits.
@@ -27,20 +27,22 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
 
     let process: Int32
     private let listener: OwnedDescriptor
-    private let processDescriptor: OwnedDescriptor
-    private let ring: Ring
+    let processDescriptor: SharedDescriptor
+    let share: StubShare
     private let memory: SharedDescriptor
     private let channel: Mutex<Channel>
     private let death = Mutex<StubDeath?>(nil)
+    /// Its guest threads' slots, on systrap.
+    let slots: SlotTable?
 
     init(stub: consuming FreshStub, memory: SharedDescriptor) {
         process = stub.process
-        ring = stub.ring
+        share = stub.share
         channel = Mutex(Channel(waiting: stub.waiting))
         self.memory = memory
-        listener = stub.listener
         processDescriptor = stub.processDescriptor
-        StubDeaths.shared.watch(listener.rawValue, of: self)
+        slots = stub.share.slotFile == nil ? nil : SlotTable(share: stub.share)
+        listener = stub.listener
     }
 
     deinit { destroy() }
@@ -48,7 +50,11 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     var deathReason: StubDeath? { death.withLock { $0 } }
     var hostProcess: Int32? { process }
 
-    func destroy() { fail(.destroyed) }
+    func destroy() {
+        // A guest thread of systrap that wrote its own turn may still be running: it must not see the memory's next owner.
+        if slots != nil, deathReason == nil { try? apply([.unmap(address: 0, length: cplatform_stub_base())]) }
+        fail(.destroyed)
+    }
 
     /// Records why the stub ends, the first reason wins, and kills it.
     func fail(_ reason: StubDeath) {
@@ -97,18 +103,18 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     private struct Batch {
         var count = 0
         var files: [SharedDescriptor] = []
-        let ring: Ring
+        let share: StubShare
         /// Room is kept for the closing of every file and for a clone.
         var isFull: Bool { count + maximumFiles + 2 > cplatform_ring_entries() || files.count >= maximumFiles }
 
-        init(ring: Ring) { self.ring = ring }
+        init(share: StubShare) { self.share = share }
 
         mutating func append(
             _ call: SystemCallNumber, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0, _ f: UInt64 = 0
         ) {
             precondition(count < cplatform_ring_entries())
             // SAFETY: entry `count` lies inside the ring, which has ring_entries entries of eight words.
-            let entry = unsafe ring.words + count * 8
+            let entry = unsafe share.ring + count * 8
             unsafe entry[0] = call.rawValue
             unsafe entry[1] = a
             unsafe entry[2] = b
@@ -118,6 +124,14 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
             unsafe entry[6] = f
             count += 1
         }
+
+        /// Words behind the last command, which the stub reads but does not execute.
+        func appendData(_ words: UInt64...) {
+            precondition(count < cplatform_ring_entries() && words.count <= 8)
+            // SAFETY: as above.
+            let entry = unsafe share.ring + count * 8
+            for (index, word) in words.enumerated() { unsafe entry[index] = word }
+        }
     }
 
     /// An empty batch; for a new stub, one that begins with its last preparations.
@@ -125,11 +139,9 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         if deathReason != nil { throw .ESRCH }
         let cpu = cplatform_current_cpu()
         if channel.serviceCPU != cpu, cplatform_pin(process, cpu) == 0 { channel.serviceCPU = cpu }
-        var batch = Batch(ring: ring)
+        var batch = Batch(share: share)
         if channel.isFresh {
             try check(cplatform_notify_add(listener.rawValue, channel.waiting, memory.rawValue, Self.memoryNumber))
-            batch.append(.close, 0)  // the listener
-            batch.append(.close, 3)  // the socket that it was sent over
             batch.append(.munmap, cplatform_stub_scratch(), pageSize)
         }
         return batch
@@ -151,13 +163,13 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         let outcome = try execute(batch.count, &channel)
         if outcome.error != 0 {
             if outcome.done < wanted, !batch.files.isEmpty {
-                var closing = Batch(ring: ring)
+                var closing = Batch(share: share)
                 for index in batch.files.indices { closing.append(.close, UInt64(Self.firstFileNumber) + UInt64(index)) }
                 _ = try execute(closing.count, &channel)
             }
             throw Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
         }
-        return Batch(ring: ring)
+        return Batch(share: share)
     }
 
     /// One trip to the service thread. With `expectsThread` the batch ends with a clone, whose thread reports too.
@@ -222,22 +234,56 @@ final class PtraceAddressSpace: PlatformAddressSpace, @unchecked Sendable {
 
     // MARK: threads
 
-    /// A new guest thread, stopped, with the calling thread as its tracer.
-    func startThread() throws(Errno) -> Int32 {
+    /// A new guest thread for ptrace, stopped, with the calling thread as its tracer.
+    func startTracedThread() throws(Errno) -> Int32 {
         let tid = try channel.withLock { channel throws(Errno) -> Int32 in
             var batch = try begin(&channel)
-            // CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
-            batch.append(.clone, 0x50f00)
-            let outcome = try execute(batch.count, &channel, expectsThread: true)
-            guard outcome.error == 0, let tid = outcome.newThread else {
-                throw outcome.error == 0 ? .EAGAIN : Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
-            }
+            batch.append(.clone, Self.threadFlags)
+            let (tid, notification) = try clone(batch, &channel)
             try check(cplatform_attach(tid))
             // ENOENT: the interruption has already ended its wait. Either way it stops before its next instruction.
-            _ = cplatform_notify_send(listener.rawValue, outcome.newThreadNotification, 0)
+            _ = cplatform_notify_send(listener.rawValue, notification, 0)
             return tid
         }
         try check(cplatform_attach_finish(tid))
         return tid
+    }
+
+    /// A new guest thread for systrap, about to give the first turn of `slot` to the Sentry: its number. `mapping`: the slot's chunk, to be mapped first.
+    func startTrappingThread(slot: SlotTable.Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?, firstTurn: () throws(Errno) -> Void)
+        throws(Errno)
+        -> Int32
+    {
+        try channel.withLock { channel throws(Errno) -> Int32 in
+            var batch = try begin(&channel)
+            if let mapping {
+                let size = UInt64(cplatform_slot_size() * cplatform_chunk_slots())
+                let number = try insert(mapping.file, &batch, channel)
+                // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED
+                batch.append(.mmap, slot.stubAddress & ~(size - 1), size, 3, 0x11, UInt64(number), mapping.chunk * size)
+                batch = try finish(batch, &channel)
+            }
+            let size = UInt64(cplatform_slot_size())
+            // CLONE_CHILD_CLEARTID: the slot's first word becomes 0 when the thread ends. The sixth word tells the thread its platform.
+            batch.append(.clone, Self.threadFlags | 0x20_0000, slot.stubAddress + size, 0, slot.stubAddress, 0, 1)
+            let stack = UInt64(cplatform_slot_stack())
+            batch.appendData(slot.stubAddress + stack, 0, size - stack)
+            let (tid, notification) = try clone(batch, &channel)
+            try check(cplatform_notify_send(listener.rawValue, notification, 0))
+            // The thread reads its signal stack from the ring, so the ring is its own until then.
+            try firstTurn()
+            return tid
+        }
+    }
+
+    /// CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
+    private static let threadFlags: UInt64 = 0x50f00
+
+    private func clone(_ batch: consuming Batch, _ channel: inout Channel) throws(Errno) -> (tid: Int32, notification: UInt64) {
+        let outcome = try execute(batch.count, &channel, expectsThread: true)
+        guard outcome.error == 0, let tid = outcome.newThread else {
+            throw outcome.error == 0 ? .EAGAIN : Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
+        }
+        return (tid, outcome.newThreadNotification)
     }
 }

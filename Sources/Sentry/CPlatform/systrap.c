@@ -1,0 +1,205 @@
+// The Sentry's side of a guest thread's slot. Everything read from one is hostile: it is copied once and checked before use. Raw system calls: no
+// errno, no cancellation points on the hot path.
+#define _GNU_SOURCE
+#include "cplatform.h"
+#include "stub_layout.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <time.h>
+
+// struct sigcontext of arch/x86/include/uapi/asm/sigcontext.h.
+struct sigcontext_words {
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
+    uint16_t cs, gs, fs, ss;
+    uint64_t err, trapno, oldmask, cr2, fpstate, reserved[8];
+};
+
+// struct ucontext of the kernel.
+struct ucontext_words {
+    uint64_t flags, link, stack[3];
+    struct sigcontext_words context;
+    uint64_t mask;
+};
+
+static inline long call6(long number, long a, long b, long c, long d) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return result;
+}
+
+static inline uint32_t *word(void *slot, size_t offset) { return (uint32_t *)((uint8_t *)slot + offset); }
+static inline uint64_t read64(void *slot, size_t offset) { return __atomic_load_n((uint64_t *)((uint8_t *)slot + offset), __ATOMIC_RELAXED); }
+
+int cplatform_systrap_supported(void) { return (getauxval(AT_HWCAP2) & 2) != 0; }
+
+uint64_t cplatform_timestamp(void) { return __builtin_ia32_rdtsc(); }
+
+void cplatform_slot_prepare(void *slot) {
+    memset(slot, 0, SLOT_STACK);
+    __atomic_store_n(word(slot, SLOT_TURN), TURN_STUB, __ATOMIC_RELEASE);
+}
+
+int cplatform_slot_is_gone(void *slot) { return __atomic_load_n(word(slot, SLOT_TURN), __ATOMIC_ACQUIRE) == TURN_GONE; }
+
+int cplatform_slot_give(void *slot, int ends, uint32_t spins) {
+    __atomic_store_n(word(slot, SLOT_ACTION), ends ? ACTION_EXIT : ACTION_RESUME, __ATOMIC_RELAXED);
+    __atomic_store_n(word(slot, SLOT_SPIN), spins, __ATOMIC_RELAXED);
+    uint32_t before = __atomic_exchange_n(word(slot, SLOT_TURN), TURN_STUB, __ATOMIC_ACQ_REL);
+    if (before & TURN_WAITER) call6(SYS_futex, (long)slot, FUTEX_WAKE, 1, 0);
+    return before == TURN_GONE ? -ESRCH : 0;
+}
+
+void cplatform_slot_stop_spinning(void *slot) { __atomic_store_n(word(slot, SLOT_SPIN), 0, __ATOMIC_RELAXED); }
+
+void cplatform_slot_bury(void *slot) {
+    __atomic_store_n(word(slot, SLOT_TURN), TURN_GONE, __ATOMIC_RELEASE);
+    call6(SYS_futex, (long)slot, FUTEX_WAKE, 1, 0);
+}
+
+void cplatform_slot_nudge(void *slot) { call6(SYS_futex, (long)slot, FUTEX_WAKE, 1, 0); }
+
+static int look(uint32_t turn) {
+    switch (turn) {
+    case TURN_SENTRY:
+    case TURN_SENTRY | TURN_WAITER: return CPLATFORM_SLOT_READY;
+    case TURN_GONE: return CPLATFORM_SLOT_GONE;
+    case TURN_STUB:
+    case TURN_STUB | TURN_WAITER: return CPLATFORM_SLOT_AGAIN;
+    default: return CPLATFORM_SLOT_NONSENSE;
+    }
+}
+
+int cplatform_slot_wait(void *slot, uint64_t spin_cycles, int64_t microseconds) {
+    uint32_t *turn = word(slot, SLOT_TURN);
+    uint32_t seen = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
+    int state = look(seen);
+    if (state == CPLATFORM_SLOT_AGAIN && spin_cycles != 0) {
+        uint64_t start = __builtin_ia32_rdtsc();
+        do {
+            __builtin_ia32_pause();
+            seen = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
+            state = look(seen);
+        } while (state == CPLATFORM_SLOT_AGAIN && __builtin_ia32_rdtsc() - start < spin_cycles);
+    }
+    if (state != CPLATFORM_SLOT_AGAIN) return state;
+    uint32_t expected = TURN_STUB;
+    if (!__atomic_compare_exchange_n(turn, &expected, TURN_STUB | TURN_WAITER, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        state = look(expected);
+        if (state != CPLATFORM_SLOT_AGAIN) return state;
+    }
+    struct timespec limit = {microseconds / 1000000, microseconds % 1000000 * 1000};
+    long result = call6(SYS_futex, (long)turn, FUTEX_WAIT, TURN_STUB | TURN_WAITER, microseconds < 0 ? 0 : (long)&limit);
+    state = look(__atomic_load_n(turn, __ATOMIC_ACQUIRE));
+    return state == CPLATFORM_SLOT_AGAIN && result == -ETIMEDOUT ? CPLATFORM_SLOT_TIMEOUT : state;
+}
+
+int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, struct cplatform_slot_event *event) {
+    uint64_t frame = read64(slot, SLOT_FRAME) - stub_address, info = read64(slot, SLOT_INFO) - stub_address;
+    if (frame < SLOT_STACK || frame > STUB_SLOT_SIZE - sizeof(struct ucontext_words) || (frame & 7) != 0) return -EPROTO;
+    if (info < SLOT_STACK || info > STUB_SLOT_SIZE - 128 || (info & 7) != 0) return -EPROTO;
+    const struct ucontext_words *u = (const struct ucontext_words *)((uint8_t *)slot + frame);
+    const struct sigcontext_words *c = &u->context;
+    struct user_regs_struct *r = registers;
+    event->frame = (uint32_t)frame;
+    event->signal = (int32_t)__atomic_load_n(word(slot, SLOT_SIGNAL), __ATOMIC_RELAXED);
+    int32_t words[8];
+    memcpy(words, (uint8_t *)slot + info, sizeof words);
+    event->code = words[2];
+    memcpy(&event->address, &words[4], sizeof event->address);
+    event->number = words[6];
+    event->architecture = (uint32_t)words[7];
+    event->error = c->trapno == 14 ? (uint32_t)c->err : 0;
+    event->is_page_fault = c->trapno == 14;
+    r->r15 = c->r15, r->r14 = c->r14, r->r13 = c->r13, r->r12 = c->r12, r->rbp = c->rbp, r->rbx = c->rbx, r->r11 = c->r11, r->r10 = c->r10;
+    r->r9 = c->r9, r->r8 = c->r8, r->rax = c->rax, r->rcx = c->rcx, r->rdx = c->rdx, r->rsi = c->rsi, r->rdi = c->rdi;
+    r->orig_rax = (uint64_t)-1, r->rip = c->rip, r->cs = c->cs, r->eflags = c->eflags, r->rsp = c->rsp, r->ss = c->ss;
+    r->fs_base = read64(slot, SLOT_FS_BASE), r->gs_base = read64(slot, SLOT_GS_BASE);
+    r->ds = 0, r->es = 0, r->fs = c->fs, r->gs = c->gs;
+    return 0;
+}
+
+void cplatform_slot_store(void *slot, uint32_t frame, const void *registers) {
+    struct ucontext_words *u = (struct ucontext_words *)((uint8_t *)slot + frame);
+    struct sigcontext_words *c = &u->context;
+    const struct user_regs_struct *r = registers;
+    c->r15 = r->r15, c->r14 = r->r14, c->r13 = r->r13, c->r12 = r->r12, c->rbp = r->rbp, c->rbx = r->rbx, c->r11 = r->r11, c->r10 = r->r10;
+    c->r9 = r->r9, c->r8 = r->r8, c->rax = r->rax, c->rcx = r->rcx, c->rdx = r->rdx, c->rsi = r->rsi, c->rdi = r->rdi;
+    c->rip = r->rip, c->eflags = r->eflags, c->rsp = r->rsp;
+    c->cs = 0x33, c->ss = 0x2b;
+    u->mask = 0;  // a sibling may have blocked the interrupt signal there
+    *(volatile uint64_t *)((uint8_t *)slot + SLOT_FS_BASE) = r->fs_base;
+    *(volatile uint64_t *)((uint8_t *)slot + SLOT_GS_BASE) = r->gs_base;
+}
+
+// ---- the floating-point image in the frame: FXSAVE area, software bytes at 464, XSAVE header at 512 ----
+
+enum { SOFTWARE = 464, HEADER = 512, LEGACY = 576, MAGIC1 = 0x46505853 };
+
+// The image's place and size in the slot, or -EPROTO.
+static long find_image(void *slot, uint32_t frame, uint8_t **image, uint64_t *features) {
+    const struct ucontext_words *u = (const struct ucontext_words *)((uint8_t *)slot + frame);
+    // The context is at the start of the slot, whose address in the stub is aligned to its size.
+    uint64_t offset = __atomic_load_n(&u->context.fpstate, __ATOMIC_RELAXED) & (STUB_SLOT_SIZE - 1);
+    if (offset < SLOT_STACK || offset > STUB_SLOT_SIZE - LEGACY || (offset & 63) != 0) return -EPROTO;
+    *image = (uint8_t *)slot + offset;
+    uint32_t software[6];
+    memcpy(software, *image + SOFTWARE, sizeof software);  // magic, extended size, features (64 bits), XSAVE size
+    if (software[0] != MAGIC1) return -EPROTO;
+    uint32_t size = software[4];
+    if (size < LEGACY || size > STUB_SLOT_SIZE - offset - 4) return -EPROTO;
+    memcpy(features, &software[2], sizeof *features);
+    return size;
+}
+
+long cplatform_slot_get_xstate(void *slot, uint32_t frame, void *buffer, size_t capacity) {
+    uint8_t *image;
+    uint64_t features;
+    long size = find_image(slot, frame, &image, &features);
+    if (size < 0) return size;
+    if ((size_t)size > capacity) size = (long)capacity;
+    memcpy(buffer, image, (size_t)size);
+    if (size >= LEGACY) {
+        // As PTRACE_GETREGSET shows it: the software bytes begin with the features.
+        memset((uint8_t *)buffer + SOFTWARE, 0, HEADER - SOFTWARE);
+        memcpy((uint8_t *)buffer + SOFTWARE, &features, sizeof features);
+    }
+    return size;
+}
+
+long cplatform_slot_set_xstate(void *slot, uint32_t frame, const void *buffer, size_t count) {
+    uint8_t *image;
+    uint64_t features, present = 3, rest[7];
+    long size = find_image(slot, frame, &image, &features);
+    if (size < 0) return size;
+    if (count < HEADER) return -EINVAL;
+    if (count > (size_t)size) count = (size_t)size;
+    uint32_t control, mask;
+    memcpy(&control, (const uint8_t *)buffer + 24, sizeof control);
+    memcpy(&mask, image + 28, sizeof mask);
+    if (control & ~(mask ? mask & 0x2ffff : 0xffbf)) return -EINVAL;
+    if (count >= LEGACY) {
+        memcpy(&present, (const uint8_t *)buffer + HEADER, sizeof present);
+        memcpy(rest, (const uint8_t *)buffer + HEADER + 8, sizeof rest);
+        for (int i = 0; i < 7; i++)
+            if (rest[i] != 0) return -EINVAL;
+        if (present & ~features) return -EINVAL;
+    }
+    memcpy(image, buffer, SOFTWARE);
+    memset(image + HEADER, 0, LEGACY - HEADER);
+    memcpy(image + HEADER, &present, sizeof present);
+    if (count > LEGACY) memcpy(image + LEGACY, (const uint8_t *)buffer + LEGACY, count - LEGACY);
+    return (long)count;
+}
+
+int cplatform_process_has_ended(int pidfd, int milliseconds) {
+    struct pollfd wanted = {.fd = pidfd, .events = POLLIN};
+    return poll(&wanted, 1, milliseconds) > 0;
+}

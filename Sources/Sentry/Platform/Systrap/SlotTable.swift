@@ -1,0 +1,83 @@
+import CPlatform
+import Host
+import LinuxABI
+import Synchronization
+
+/// The slots of one address space: which guest thread has which.
+@safe final class SlotTable: @unchecked Sendable {
+    /// A guest thread's slot, as the Sentry and as the stub know it.
+    @safe struct Slot {
+        let index: Int
+        let pointer: UnsafeMutableRawPointer
+        let stubAddress: UInt64
+    }
+    private struct State {
+        /// Slots whose thread is ending; free once the host kernel has cleared their first word.
+        var ending: [Int] = []
+        var free: [Int] = []
+        /// Slots below this have been used.
+        var used = 0
+        var mappedChunks = 1
+        var isBuried = false
+    }
+    private let share: StubShare
+    private let state = Mutex(State())
+
+    init(share: StubShare) { self.share = share }
+
+    /// A slot for a new thread, prepared, and the chunk that has to be mapped into the stub before, if any.
+    func take() throws(Errno) -> (Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?) {
+        try state.withLock { state throws(Errno) in
+            if state.isBuried { throw .ESRCH }
+            if state.free.isEmpty {
+                state.ending.removeAll { index in
+                    guard let slot = try? self.slot(index), unsafe cplatform_slot_is_gone(slot.pointer) != 0 else { return false }
+                    state.free.append(index)
+                    return true
+                }
+            }
+            var mapping: (file: SharedDescriptor, chunk: UInt64)?
+            let index: Int
+            if let free = state.free.popLast() {
+                index = free
+            } else {
+                index = state.used
+                let chunk = index / cplatform_chunk_slots()
+                if chunk >= state.mappedChunks {
+                    guard let file = share.slotFile else { throw .EINVAL }
+                    mapping = (file, try share.chunk(chunk))
+                    state.mappedChunks = chunk + 1
+                }
+                state.used += 1
+            }
+            let slot = try self.slot(index)
+            unsafe cplatform_slot_prepare(slot.pointer)
+            return (slot, mapping)
+        }
+    }
+
+    /// The thread of `index` has been told to exit.
+    func giveBack(_ index: Int) { state.withLock { $0.ending.append(index) } }
+
+    /// No thread came to be for this slot.
+    func putBack(_ slot: Slot) {
+        unsafe cplatform_slot_bury(slot.pointer)
+        giveBack(slot.index)
+    }
+
+    /// The stub is dead: whoever waits for one of its threads learns that.
+    func bury() {
+        state.withLock { state in
+            state.isBuried = true
+            for index in 0..<state.used {
+                if let slot = try? self.slot(index) { unsafe cplatform_slot_bury(slot.pointer) }
+            }
+        }
+    }
+
+    private func slot(_ index: Int) throws(Errno) -> Slot {
+        let chunk = try share.chunk(index / cplatform_chunk_slots())
+        guard let pointer = unsafe share.slotPointer(chunk: chunk, slot: index % cplatform_chunk_slots()) else { throw .EAGAIN }
+        return unsafe Slot(index: index, pointer: pointer, stubAddress: cplatform_stub_slots() + UInt64(index * cplatform_slot_size()))
+    }
+}

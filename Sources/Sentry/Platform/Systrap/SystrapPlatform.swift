@@ -1,0 +1,53 @@
+import CPlatform
+public import Host
+public import LinuxABI
+import Synchronization
+
+/// Guest code in stub processes that take its signals themselves: a refused system call raises SIGSYS, whose frame lies in memory shared with the
+/// Sentry and holds the guest's registers. See docs/design/platform.
+///
+/// Host calls at run time, after confinement: those of `StubAddressSpace` (ioctl of seccomp listeners, poll, recvmsg and sendmsg on the source's socket,
+/// pidfd_send_signal), futex on slots, tgkill(SIGURG), sched_setaffinity, gettid, getcpu, epoll_ctl and epoll_wait on process descriptors.
+///
+/// Lock order, outermost first: `StubAddressSpace.channel`, `StubMonitor.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`,
+/// `Placement.lock`. None is held while guest code runs.
+public final class SystrapPlatform: Platform {
+    public let name = "systrap"
+    public let minimumGuestAddress: UInt64 = 0x1_0000
+    public let maximumGuestAddress = cplatform_stub_base()
+
+    private let source: StubSource
+    private let placement: Placement
+    private let monitor: StubMonitor
+
+    /// The source stub's process, PID 1 of the stubs' PID namespace, as the caller sees it.
+    public var sourceProcess: Int32 { source.process }
+    public var vdsoAddress: UInt64? { source.hasVDSO ? cplatform_stub_vdso() : nil }
+
+    /// Why this host cannot have the platform, or nil.
+    public static var obstacle: String? {
+        cplatform_systrap_supported() != 0 ? nil : "the processor or the host kernel lacks FSGSBASE"
+    }
+
+    /// Starts the source stub. Call it before the process confines itself; `newNetwork` as in `PtracePlatform.start`.
+    public static func start(newNetwork: Bool = true) throws(Errno) -> SystrapPlatform {
+        if obstacle != nil { throw .EOPNOTSUPP }
+        cplatform_quiet_children()
+        return SystrapPlatform(
+            source: try StubSource(newNetwork: newNetwork, slots: true), placement: try Placement(), monitor: try StubMonitor())
+    }
+
+    private init(source: StubSource, placement: Placement, monitor: StubMonitor) {
+        self.source = source
+        self.placement = placement
+        self.monitor = monitor
+    }
+
+    public func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace {
+        let space = StubAddressSpace(stub: try source.take(), memory: memory)
+        try monitor.watch(space)
+        return space
+    }
+
+    public func makeContext() throws(Errno) -> any ExecutionContext { SystrapContext(placement: placement) }
+}
