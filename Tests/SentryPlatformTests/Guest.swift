@@ -67,6 +67,47 @@ extension Event {
     }
 }
 
+/// The guest's code and trampolines, for the platform to patch: what `AddressSpace` does, on one page of code.
+final class TestCode: GuestCode {
+    private static let trampolineOffset: UInt64 = 0x40000
+    private let memory: SharedDescriptor
+    private let space: any PlatformAddressSpace
+    private let trampolines = Mutex<Range<UInt64>>(0..<0)
+
+    init(_ memory: SharedDescriptor, _ space: any PlatformAddressSpace) {
+        self.memory = memory
+        self.space = space
+    }
+
+    func constantCode(at address: UInt64, count: Int) -> [UInt8]? {
+        // The code begins with its page; zeros stand for what would lie before.
+        let missing = address < Guest.code ? Int(Guest.code - address) : 0
+        guard missing < 16, address + UInt64(count) <= Guest.code + 0x1000 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: count - missing)
+        var span = bytes.mutableSpan
+        let offset = Int64(address + UInt64(missing) - Guest.code)
+        guard (try? HostCall.read(memory.rawValue, at: offset, into: &span)) == count - missing else { return nil }
+        return [UInt8](repeating: 0, count: missing) + bytes
+    }
+
+    func replaceCode(at address: UInt64, with bytes: [UInt8]) throws(Errno) {
+        _ = try HostCall.write(memory.rawValue, at: Int64(address - Guest.code), bytes.span)
+    }
+
+    func mapTrampolines(at address: UInt64, length: UInt64) throws(Errno) {
+        try space.apply([
+            .map(address: address, length: length, protection: [.read, .execute], file: .memoryFile, offset: Self.trampolineOffset)
+        ])
+        trampolines.withLock { $0 = address..<address + length }
+    }
+
+    func writeTrampolines(at address: UInt64, _ bytes: [UInt8]) throws(Errno) {
+        let range = trampolines.withLock { $0 }
+        guard range.contains(address) else { throw .EFAULT }
+        _ = try HostCall.write(memory.rawValue, at: Int64(Self.trampolineOffset + address - range.lowerBound), bytes.span)
+    }
+}
+
 /// A memory file, an address space with code and data mapped, and a context: what a test of guest code needs. Code at 0x400000 (read, execute),
 /// data at 0x500000 (read, write; file offset 0x10000), read-only data at 0x600000 (file offset 0x20000).
 final class Guest: Sendable {
@@ -77,6 +118,8 @@ final class Guest: Sendable {
     let memory: SharedDescriptor
     let space: any PlatformAddressSpace
     let context: any ExecutionContext
+    /// Held weakly by the platform.
+    private let patchable: TestCode
 
     init(_ on: TestPlatform, _ code: [UInt8], constants: [UInt8] = []) throws {
         let platform = try on.shared
@@ -90,6 +133,16 @@ final class Guest: Sendable {
             .map(address: Self.constant, length: 0x1000, protection: [.read], file: .memoryFile, offset: 0x20000),
         ])
         context = try platform.makeContext()
+        patchable = TestCode(memory, space)
+        space.attach(patchable)
+    }
+
+    /// The code as it is now.
+    func readCode(_ offset: Int, _ count: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var span = bytes.mutableSpan
+        _ = try HostCall.read(memory.rawValue, at: Int64(offset), into: &span)
+        return bytes
     }
 
     func entry(_ change: (inout Registers) -> Void = { _ in }) -> Registers {

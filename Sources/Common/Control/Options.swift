@@ -86,9 +86,11 @@ public struct SentryOptions: Sendable {
                     action: .value(
                         "NAME",
                         { (o, v) throws(OptionError) in
-                            guard ["auto", "systrap", "ptrace", "kvm"].contains(v) else { throw OptionError("expected auto, systrap, ptrace or kvm") }
+                            guard ["auto", "systrap", "ptrace", "kvm"].contains(v) else {
+                                throw OptionError("expected auto, systrap, ptrace or kvm")
+                            }
                             o.platform = v
-                        }), help: "how guest code runs: ptrace (default), systrap, kvm"),
+                        }), help: "how guest code runs: auto (default), systrap, ptrace"),
                 .init(name: "--strace", action: .flag { $0.strace = true }, help: "log every guest system call"),
                 .init(
                     name: "--cpus", action: .value("N", { (o, v) throws(OptionError) in o.cpuCount = UInt32(try number(v, 0...4096)) }),

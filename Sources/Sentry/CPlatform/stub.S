@@ -406,6 +406,44 @@ cplatform_stub_restrict_return:
 thread_failed:
     jmp cplatform_stub_thread_exit
 
+    // Where trampolines lead once the guest uses GS itself: the registers are those of a call, rcx behind it.
+    .globl cplatform_stub_trap
+    .hidden cplatform_stub_trap
+cplatform_stub_trap:
+    ud2
+
+    // Trampolines of patched call sites come here: GS is the slot. No signal is blocked: one that comes before the turn is given finds the call not yet made,
+    // one that comes after finds it made, or answered. r12 = 0 tells that there is no frame.
+    .globl cplatform_stub_entry
+    .hidden cplatform_stub_entry
+cplatform_stub_entry:
+    movq %rax, %gs:SLOT_RAX
+    movq %rbx, %gs:SLOT_RBX
+    rdgsbase %rbx
+    movq %rcx, SLOT_RCX(%rbx)
+    movq %rdx, SLOT_RDX(%rbx)
+    movq %rsi, SLOT_RSI(%rbx)
+    movq %rdi, SLOT_RDI(%rbx)
+    movq %rbp, SLOT_RBP(%rbx)
+    movq %rsp, SLOT_RSP(%rbx)
+    movq %r8, SLOT_R8(%rbx)
+    movq %r9, SLOT_R9(%rbx)
+    movq %r10, SLOT_R10(%rbx)
+    movq %r11, SLOT_R11(%rbx)
+    movq %r12, SLOT_R12(%rbx)
+    movq %r13, SLOT_R13(%rbx)
+    movq %r14, SLOT_R14(%rbx)
+    movq %r15, SLOT_R15(%rbx)
+    leaq SLOT_STACK(%rbx), %rsp
+    pushfq
+    popq SLOT_FLAGS(%rbx)
+    rdfsbase %rax
+    movq %rax, SLOT_FS_BASE(%rbx)
+    xorl %r12d, %r12d
+    incl SLOT_SEQUENCE(%rbx)
+    movl $SIGNAL_NONE, SLOT_SIGNAL(%rbx)
+    jmp give
+
     // Every signal of a guest thread ends here, on the slot's stack, all signals blocked: (edi: signal, rsi: siginfo, rdx: ucontext). The frame
     // holds the guest's registers, so all of them are free.
     .globl cplatform_stub_handler
@@ -421,8 +459,12 @@ cplatform_stub_handler:
     movq %rax, SLOT_FS_BASE(%rbx)
     rdgsbase %rax
     movq %rax, SLOT_GS_BASE(%rbx)
+give:
     movl $TURN_SENTRY, %eax
     xchgl %eax, SLOT_TURN(%rbx)
+    .globl cplatform_stub_given
+    .hidden cplatform_stub_given
+cplatform_stub_given:
     testl $TURN_WAITER, %eax
     jz handler_look
     movq %rbx, %rdi
@@ -462,10 +504,12 @@ cplatform_stub_sleep_return:
     cmpb $TURN_STUB, %al            // whatever TURN_WAITER says
     jne handler_sleep
 handler_turn:
-    cmpl $ACTION_RESUME, SLOT_ACTION(%rbx)
-    jne cplatform_stub_thread_exit
+    cmpl $ACTION_EXIT, SLOT_ACTION(%rbx)
+    je cplatform_stub_thread_exit
     movq SLOT_FS_BASE(%rbx), %rax
     wrfsbase %rax
+    testq %r12, %r12
+    jz entry_turn
     movq SLOT_GS_BASE(%rbx), %rax
     wrgsbase %rax
     movq %r12, %rsp
@@ -478,6 +522,37 @@ cplatform_stub_restorer:
     .hidden cplatform_stub_sigreturn_return
 cplatform_stub_sigreturn_return:
     ud2
+
+entry_turn:
+    cmpl $ACTION_FRAME, SLOT_ACTION(%rbx)
+    je make_frame
+    leaq SLOT_STACK(%rbx), %rsp
+    pushq SLOT_FLAGS(%rbx)
+    popfq
+    movq SLOT_RAX(%rbx), %rax
+    movq SLOT_RCX(%rbx), %rcx
+    movq SLOT_RDX(%rbx), %rdx
+    movq SLOT_RSI(%rbx), %rsi
+    movq SLOT_RDI(%rbx), %rdi
+    movq SLOT_RBP(%rbx), %rbp
+    movq SLOT_RSP(%rbx), %rsp
+    movq SLOT_R8(%rbx), %r8
+    movq SLOT_R9(%rbx), %r9
+    movq SLOT_R10(%rbx), %r10
+    movq SLOT_R11(%rbx), %r11
+    movq SLOT_R12(%rbx), %r12
+    movq SLOT_R13(%rbx), %r13
+    movq SLOT_R14(%rbx), %r14
+    movq SLOT_R15(%rbx), %r15
+    movq SLOT_RBX(%rbx), %rbx
+    jmp *%gs:SLOT_TARGET
+make_frame:
+    movl $-1, %eax
+    syscall                         // refused; the handler goes on
+    ud2
+    .globl cplatform_stub_entry_end
+    .hidden cplatform_stub_entry_end
+cplatform_stub_entry_end:
 
     .globl cplatform_stub_thread_exit
     .hidden cplatform_stub_thread_exit

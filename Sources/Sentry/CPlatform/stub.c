@@ -26,7 +26,8 @@ extern const uint8_t cplatform_stub_begin[], cplatform_stub_end[], cplatform_stu
 extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[], cplatform_stub_execute_return[], cplatform_stub_clone_return[],
     cplatform_stub_hello_return[], cplatform_stub_thread_exit[], cplatform_stub_exit_return[], cplatform_stub_close_listener_return[],
     cplatform_stub_close_socket_return[], cplatform_stub_altstack_return[], cplatform_stub_unblock_return[], cplatform_stub_restrict_return[],
-    cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[];
+    cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[], cplatform_stub_entry[], cplatform_stub_given[],
+    cplatform_stub_entry_end[], cplatform_stub_trap[];
 extern const uint8_t cplatform_vdso_begin[], cplatform_vdso_end[], cplatform_vdso_slots[];
 
 #ifndef SECCOMP_RET_USER_NOTIF
@@ -50,6 +51,10 @@ uint64_t cplatform_stub_slots(void) { return STUB_SLOTS; }
 uint64_t cplatform_stub_thread_exit_address(void) { return address_of(cplatform_stub_thread_exit); }
 uint64_t cplatform_stub_wait_address(void) { return address_of(cplatform_stub_wait_return); }
 uint64_t cplatform_stub_hello_address(void) { return address_of(cplatform_stub_hello_return); }
+uint64_t cplatform_stub_entry_address(void) { return address_of(cplatform_stub_entry); }
+uint64_t cplatform_stub_given_address(void) { return address_of(cplatform_stub_given); }
+uint64_t cplatform_stub_entry_end_address(void) { return address_of(cplatform_stub_entry_end); }
+uint64_t cplatform_stub_trap_address(void) { return address_of(cplatform_stub_trap); }
 uint64_t cplatform_stub_ring(void) { return STUB_RING; }
 size_t cplatform_ring_size(void) { return STUB_RING_SIZE; }
 size_t cplatform_ring_entries(void) { return STUB_RING_ENTRIES; }

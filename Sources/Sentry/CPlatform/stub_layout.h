@@ -47,7 +47,28 @@
 #define SLOT_INFO 24           // address of the siginfo
 #define SLOT_FS_BASE 32
 #define SLOT_GS_BASE 40
-#define SLOT_STACK 1024        // the signal stack begins here
+#define SLOT_SEQUENCE 48       // 32 bits: counts the calls that came through a trampoline
+// The registers of a guest thread that gave its turn without a frame, and what it shall resume with. RCX and R11 are the call's to destroy: the
+// first holds the address that the guest would see behind its `syscall`, the second the one to go on at.
+#define SLOT_RAX 64
+#define SLOT_RBX 72
+#define SLOT_RCX 80
+#define SLOT_RDX 88
+#define SLOT_RSI 96
+#define SLOT_RDI 104
+#define SLOT_RBP 112
+#define SLOT_RSP 120
+#define SLOT_R8 128
+#define SLOT_R9 136
+#define SLOT_R10 144
+#define SLOT_R11 152
+#define SLOT_R12 160
+#define SLOT_R13 168
+#define SLOT_R14 176
+#define SLOT_R15 184
+#define SLOT_FLAGS 192
+#define SLOT_TARGET 200
+#define SLOT_STACK 1024        // the signal stack begins here; a few words below it serve to move the flags
 
 #define TURN_GONE 0            // the thread has ended: the host kernel clears the word
 #define TURN_STUB 1
@@ -56,5 +77,15 @@
 
 #define ACTION_RESUME 0
 #define ACTION_EXIT 1
+#define ACTION_FRAME 2         // raise a signal, so that there is a frame
+
+#define SIGNAL_NONE (-1)       // in SLOT_SIGNAL: a call that came through a trampoline
+
+// Where guest memory holds the trampolines of patched call sites: a table of addresses, whose first entry is the stub's entry, then the code. A patched
+// `mov $number,%eax; syscall` is `jmp *entry`, whose last two bytes are those of `syscall`, because all entries' addresses begin with 0x050f.
+#define TRAMPOLINE_TABLE 0x050fe000
+#define TRAMPOLINE_CODE 0x05100000
+#define TRAMPOLINE_SIZE 64
+#define TRAMPOLINE_COUNT 1024
 
 #endif

@@ -49,8 +49,8 @@ void cplatform_slot_prepare(void *slot) {
 
 int cplatform_slot_is_gone(void *slot) { return __atomic_load_n(word(slot, SLOT_TURN), __ATOMIC_ACQUIRE) == TURN_GONE; }
 
-int cplatform_slot_give(void *slot, int ends, uint32_t spins) {
-    __atomic_store_n(word(slot, SLOT_ACTION), ends ? ACTION_EXIT : ACTION_RESUME, __ATOMIC_RELAXED);
+int cplatform_slot_give(void *slot, int action, uint32_t spins) {
+    __atomic_store_n(word(slot, SLOT_ACTION), (uint32_t)action, __ATOMIC_RELAXED);
     __atomic_store_n(word(slot, SLOT_SPIN), spins, __ATOMIC_RELAXED);
     uint32_t before = __atomic_exchange_n(word(slot, SLOT_TURN), TURN_STUB, __ATOMIC_ACQ_REL);
     if (before & TURN_WAITER) call6(SYS_futex, (long)slot, FUTEX_WAKE, 1, 0);
@@ -101,7 +101,42 @@ int cplatform_slot_wait(void *slot, uint64_t spin_cycles, int64_t microseconds) 
     return state == CPLATFORM_SLOT_AGAIN && result == -ETIMEDOUT ? CPLATFORM_SLOT_TIMEOUT : state;
 }
 
+void cplatform_slot_load_call(void *slot, void *registers, struct cplatform_slot_event *event) {
+    uint64_t w[18];
+    memcpy(w, (uint8_t *)slot + SLOT_RAX, sizeof w);
+#define WORD(offset) w[((offset) - SLOT_RAX) / 8]
+    struct user_regs_struct *r = registers;
+    event->has_frame = 0;
+    event->sequence = __atomic_load_n(word(slot, SLOT_SEQUENCE), __ATOMIC_RELAXED);
+    event->target = WORD(SLOT_R11);
+    r->r15 = WORD(SLOT_R15), r->r14 = WORD(SLOT_R14), r->r13 = WORD(SLOT_R13), r->r12 = WORD(SLOT_R12), r->rbp = WORD(SLOT_RBP);
+    r->rbx = WORD(SLOT_RBX), r->r10 = WORD(SLOT_R10), r->r9 = WORD(SLOT_R9), r->r8 = WORD(SLOT_R8), r->rax = WORD(SLOT_RAX);
+    r->rdx = WORD(SLOT_RDX), r->rsi = WORD(SLOT_RSI), r->rdi = WORD(SLOT_RDI), r->rsp = WORD(SLOT_RSP), r->rip = WORD(SLOT_RCX);
+    r->eflags = WORD(SLOT_FLAGS);
+    r->rcx = r->rip, r->r11 = r->eflags;  // as the instruction leaves them
+    r->orig_rax = (uint64_t)-1, r->cs = 0x33, r->ss = 0x2b, r->ds = 0, r->es = 0, r->fs = 0, r->gs = 0;
+    r->fs_base = read64(slot, SLOT_FS_BASE), r->gs_base = 0;
+}
+
+void cplatform_slot_store_call(void *slot, const void *registers, uint64_t target) {
+    const struct user_regs_struct *r = registers;
+    uint64_t w[18];
+    WORD(SLOT_R15) = r->r15, WORD(SLOT_R14) = r->r14, WORD(SLOT_R13) = r->r13, WORD(SLOT_R12) = r->r12, WORD(SLOT_RBP) = r->rbp;
+    WORD(SLOT_RBX) = r->rbx, WORD(SLOT_R11) = r->r11, WORD(SLOT_R10) = r->r10, WORD(SLOT_R9) = r->r9, WORD(SLOT_R8) = r->r8;
+    WORD(SLOT_RAX) = r->rax, WORD(SLOT_RCX) = r->rcx, WORD(SLOT_RDX) = r->rdx, WORD(SLOT_RSI) = r->rsi, WORD(SLOT_RDI) = r->rdi;
+    WORD(SLOT_RSP) = r->rsp, WORD(SLOT_FLAGS) = r->eflags, WORD(SLOT_TARGET) = target;
+    memcpy((uint8_t *)slot + SLOT_RAX, w, sizeof w);
+    *(volatile uint64_t *)((uint8_t *)slot + SLOT_FS_BASE) = r->fs_base;
+}
+
 int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, struct cplatform_slot_event *event) {
+    event->signal = (int32_t)__atomic_load_n(word(slot, SLOT_SIGNAL), __ATOMIC_RELAXED);
+    if (event->signal == SIGNAL_NONE) {
+        cplatform_slot_load_call(slot, registers, event);
+        return 0;
+    }
+    event->has_frame = 1;
+    event->sequence = __atomic_load_n(word(slot, SLOT_SEQUENCE), __ATOMIC_RELAXED);
     uint64_t frame = read64(slot, SLOT_FRAME) - stub_address, info = read64(slot, SLOT_INFO) - stub_address;
     if (frame < SLOT_STACK || frame > STUB_SLOT_SIZE - sizeof(struct ucontext_words) || (frame & 7) != 0) return -EPROTO;
     if (info < SLOT_STACK || info > STUB_SLOT_SIZE - 128 || (info & 7) != 0) return -EPROTO;
@@ -109,7 +144,6 @@ int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, stru
     const struct sigcontext_words *c = &u->context;
     struct user_regs_struct *r = registers;
     event->frame = (uint32_t)frame;
-    event->signal = (int32_t)__atomic_load_n(word(slot, SLOT_SIGNAL), __ATOMIC_RELAXED);
     int32_t words[8];
     memcpy(words, (uint8_t *)slot + info, sizeof words);
     event->code = words[2];
@@ -122,11 +156,12 @@ int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, stru
     r->r9 = c->r9, r->r8 = c->r8, r->rax = c->rax, r->rcx = c->rcx, r->rdx = c->rdx, r->rsi = c->rsi, r->rdi = c->rdi;
     r->orig_rax = (uint64_t)-1, r->rip = c->rip, r->cs = c->cs, r->eflags = c->eflags, r->rsp = c->rsp, r->ss = c->ss;
     r->fs_base = read64(slot, SLOT_FS_BASE), r->gs_base = read64(slot, SLOT_GS_BASE);
+    if (r->gs_base == stub_address) r->gs_base = 0;  // ours
     r->ds = 0, r->es = 0, r->fs = c->fs, r->gs = c->gs;
     return 0;
 }
 
-void cplatform_slot_store(void *slot, uint32_t frame, const void *registers) {
+void cplatform_slot_store(void *slot, uint64_t stub_address, uint32_t frame, const void *registers) {
     struct ucontext_words *u = (struct ucontext_words *)((uint8_t *)slot + frame);
     struct sigcontext_words *c = &u->context;
     const struct user_regs_struct *r = registers;
@@ -136,7 +171,8 @@ void cplatform_slot_store(void *slot, uint32_t frame, const void *registers) {
     c->cs = 0x33, c->ss = 0x2b;
     u->mask = 0;  // a sibling may have blocked the interrupt signal there
     *(volatile uint64_t *)((uint8_t *)slot + SLOT_FS_BASE) = r->fs_base;
-    *(volatile uint64_t *)((uint8_t *)slot + SLOT_GS_BASE) = r->gs_base;
+    // A guest that has not set GS has it point to its slot, for trampolines.
+    *(volatile uint64_t *)((uint8_t *)slot + SLOT_GS_BASE) = r->gs_base ? r->gs_base : stub_address;
 }
 
 // ---- the floating-point image in the frame: FXSAVE area, software bytes at 464, XSAVE header at 512 ----

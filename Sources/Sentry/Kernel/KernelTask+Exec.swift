@@ -40,6 +40,7 @@ extension KernelTask {
         let isPlain = new.user.effective == new.user.real && new.group.effective == new.group.real && !program.execution.isUnreadable
         program.memory.dumpable.store(isPlain ? 1 : 0, ordering: .relaxed)
         if program.execution.isSecure || old.user.effective != new.user.effective { parentDeathSignal.store(0, ordering: .relaxed) }
+        if isTraced { program.memory.space.platformSpace.restoreCode() }
         program.memory.space.setLimits(threadGroup.limits.memoryLimits(mayLock: new.hasGlobally(.CAP_IPC_LOCK)))
         alternateStack = AlternateStack()
         debugRegisters = DebugRegisters()

@@ -1,5 +1,6 @@
 import Host
 public import LinuxABI
+import SentryMemory
 public import SentryPlatform
 import SentryVFS
 import Synchronization
@@ -20,6 +21,7 @@ extension KernelTask {
             guard let tracer = threads.first(where: { $0 === maker }) ?? threads.first else { throw .EPERM }
             link(to: tracer, options: [], isSeized: false, proof)
         }
+        memory?.space.platformSpace.restoreCode()
     }
 
     /// PTRACE_ATTACH and PTRACE_SEIZE (`options` nil and not). Own thread of the tracer.
@@ -34,6 +36,7 @@ extension KernelTask {
             // A thread that job control has stopped turns its stop into one of the tracer's.
             target.unblock()
         }
+        target.memory?.space.platformSpace.restoreCode()
     }
 
     /// With the tree lock held; any thread.

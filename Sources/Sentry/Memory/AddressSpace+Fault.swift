@@ -250,7 +250,7 @@ extension AddressSpace {
     }
 
     /// Bytes copied, until the end of the file or of the container's memory.
-    private func copyFromHost(_ window: HostWindow, _ offset: UInt64, to target: UInt64, count: UInt64) -> UInt64 {
+    func copyFromHost(_ window: HostWindow, _ offset: UInt64, to target: UInt64, count: UInt64) -> UInt64 {
         var done: UInt64 = 0
         while done < count {
             let left = Int(count - done)

@@ -11,6 +11,7 @@ extension AddressSpace {
             try state.withLock { state throws(Errno) in
                 if state.isDestroyed { throw .ESRCH }
                 try copy(&state, to: child)
+                child.platformSpace.inherit(from: platformSpace)
             }
         } catch {
             child.destroy()

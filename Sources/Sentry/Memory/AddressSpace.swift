@@ -40,6 +40,7 @@ public final class AddressSpace: Sendable {
         minimumAddress = platform.minimumGuestAddress
         vdsoAddress = platform.vdsoAddress
         self.state = Mutex(state)
+        platformSpace.attach(self)
     }
 
     deinit { destroy() }

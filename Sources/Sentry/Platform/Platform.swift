@@ -59,6 +59,12 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     var deathReason: StubDeath? { get }
     /// The host process behind it, in the Sentry's PID namespace, for logs and tests; nil where there is none.
     var hostProcess: Int32? { get }
+    /// The guest's code, which the platform may change to shorten its system calls. Held weakly.
+    func attach(_ code: any GuestCode)
+    /// The memory is a copy of `parent`'s, with all that the platform has changed in it (fork).
+    func inherit(from parent: any PlatformAddressSpace)
+    /// Puts back what the platform has changed in the guest's code, and changes nothing from now on: somebody debugs it.
+    func restoreCode()
     /// Ends the stub. Threads inside `run` come back with `stubDied(.destroyed)`. Idempotent.
     func destroy()
 }
@@ -89,6 +95,9 @@ public protocol ExecutionContext: AnyObject, Sendable {
 }
 
 extension PlatformAddressSpace {
+    public func attach(_ code: any GuestCode) {}
+    public func inherit(from parent: any PlatformAddressSpace) {}
+    public func restoreCode() {}
     public var hostProcess: Int32? { nil }
 }
 

@@ -11,18 +11,25 @@ public final class StubDeaths: Sendable {
     }
     /// By number of the listener of the stub's filter.
     private let entries = Mutex<[UInt64: Entry]>([:])
+    private let handler = Mutex<(@Sendable (any PlatformAddressSpace) -> Void)?>(nil)
+    private let isStarted = Atomic<Bool>(false)
     private let epoll: HostEpoll?
 
     private init() { epoll = try? HostEpoll() }
 
-    /// Calls `body` with every address space whose stub has died by itself, on a thread of its own. Once, after the process is confined.
+    /// Calls `body` with every address space whose stub has died by itself, on a thread of its own.
     public func start(_ body: @escaping @Sendable (any PlatformAddressSpace) -> Void) throws(Errno) {
         guard epoll != nil else { throw .EMFILE }
-        try startThread(stackSize: 128 << 10) {
-            while let events = try? self.epoll?.wait() {
-                for (token, _) in events {
-                    if let space = self.entries.withLock({ $0.removeValue(forKey: token)?.space }) { body(space) }
-                }
+        handler.withLock { $0 = body }
+    }
+
+    /// `space` is known to have died by itself.
+    func report(_ space: any PlatformAddressSpace) { handler.withLock { $0 }?(space) }
+
+    private func run() {
+        while let events = try? epoll?.wait() {
+            for (token, _) in events {
+                if let space = entries.withLock({ $0.removeValue(forKey: token)?.space }) { report(space) }
             }
         }
     }
@@ -33,6 +40,8 @@ public final class StubDeaths: Sendable {
     func watch(_ listener: Int32, of space: any PlatformAddressSpace) {
         entries.withLock { $0[UInt64(listener)] = Entry(space: space) }
         try? epoll?.add(listener, token: UInt64(listener), onlyEnd: true)
+        // The first address space comes when the process is confined.
+        if !isStarted.exchange(true, ordering: .relaxed) { try? startThread(stackSize: 128 << 10) { self.run() } }
     }
 
     func forget(_ listener: Int32) {

@@ -50,7 +50,9 @@ public struct Nestbox: ParsableCommand {
     @Flag(help: "Log in detail.")
     var debug = false
 
-    @Option(help: ArgumentHelp("How guest code runs: auto, systrap, ptrace. auto is systrap where the host can have it.", valueName: "platform"))
+    @Option(
+        help: ArgumentHelp("How guest code runs: auto, systrap, ptrace. auto is systrap where the host can have it.", valueName: "platform")
+    )
     var platform = "auto"
 
     @Flag(help: "Log every system call of the guest.")

@@ -3,6 +3,8 @@
 #ifndef CPLATFORM_H
 #define CPLATFORM_H
 
+#include "../stub_layout.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +17,12 @@ uint64_t cplatform_stub_thread_exit_address(void);
 uint64_t cplatform_stub_wait_address(void);
 uint64_t cplatform_stub_hello_address(void);
 uint64_t cplatform_stub_ring(void);
+// Where trampolines trap.
+uint64_t cplatform_stub_trap_address(void);
+// Where trampolines enter the stub; from where on their turn is given; the end of that code.
+uint64_t cplatform_stub_entry_address(void);
+uint64_t cplatform_stub_given_address(void);
+uint64_t cplatform_stub_entry_end_address(void);
 size_t cplatform_ring_size(void);
 size_t cplatform_ring_entries(void);
 size_t cplatform_slot_size(void);
@@ -105,6 +113,9 @@ struct cplatform_slot_event {
     uint32_t architecture;    // AUDIT_ARCH_* for SIGSYS
     uint32_t error;           // the page fault's error code: 2 write, 16 instruction fetch
     int32_t is_page_fault;
+    int32_t has_frame;        // 0: a call that came through a trampoline; only `target` and `sequence` are set besides
+    uint32_t sequence;        // counts such calls
+    uint64_t target;          // where to go on after such a call, if the guest's registers do not say otherwise
 };
 
 // Whether the processor and the host let user code change FS and GS (FSGSBASE).
@@ -114,9 +125,15 @@ uint64_t cplatform_timestamp(void);
 // A slot for a new thread, whose turn it is.
 void cplatform_slot_prepare(void *slot);
 int cplatform_slot_is_gone(void *slot);
-// Gives the turn to the stub thread, which resumes the guest or, with `ends`, exits. It looks `spins` times for its next turn before it sleeps.
+enum {
+    CPLATFORM_SLOT_RESUME,
+    CPLATFORM_SLOT_EXIT,
+    CPLATFORM_SLOT_FRAME,     // make a frame for a thread that has none
+};
+
+// Gives the turn to the stub thread, which then does `action`. It looks `spins` times for its next turn before it sleeps.
 // -ESRCH: the thread had ended before.
-int cplatform_slot_give(void *slot, int ends, uint32_t spins);
+int cplatform_slot_give(void *slot, int action, uint32_t spins);
 // The next turn will be long in coming.
 void cplatform_slot_stop_spinning(void *slot);
 // The thread is known to be dead: whoever waits for it learns that.
@@ -127,7 +144,11 @@ void cplatform_slot_nudge(void *slot);
 int cplatform_slot_wait(void *slot, uint64_t spin_cycles, int64_t microseconds);
 // Takes registers (struct user_regs_struct) and event out of the slot, which the stub knows as `stub_address`: 0, or -EPROTO for nonsense.
 int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, struct cplatform_slot_event *event);
-void cplatform_slot_store(void *slot, uint32_t frame, const void *registers);
+// The same from the words of a call that came through a trampoline, whatever SLOT_SIGNAL says.
+void cplatform_slot_load_call(void *slot, void *registers, struct cplatform_slot_event *event);
+void cplatform_slot_store(void *slot, uint64_t stub_address, uint32_t frame, const void *registers);
+// For a thread without frame: it goes on at `target`.
+void cplatform_slot_store_call(void *slot, const void *registers, uint64_t target);
 // Whether the process ends within the time.
 int cplatform_process_has_ended(int pidfd, int milliseconds);
 // The XSAVE image: bytes copied, -EPROTO for a nonsensical frame, -EINVAL for an image that the processor would refuse.

@@ -34,6 +34,7 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     private let death = Mutex<StubDeath?>(nil)
     /// Its guest threads' slots, on systrap.
     let slots: SlotTable?
+    let callSites: CallSites?
 
     init(stub: consuming FreshStub, memory: SharedDescriptor) {
         process = stub.process
@@ -42,31 +43,55 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         self.memory = memory
         processDescriptor = stub.processDescriptor
         slots = stub.share.slotFile == nil ? nil : SlotTable(share: stub.share)
+        callSites = slots == nil ? nil : CallSites()
         listener = stub.listener
+        // The monitor of systrap watches the process itself.
+        if slots == nil { StubDeaths.shared.watch(listener.rawValue, of: self) }
     }
 
     deinit { destroy() }
+
+    func attach(_ code: any GuestCode) { callSites?.attach(code) }
+
+    func restoreCode() { callSites?.restore() }
+
+    func inherit(from parent: any PlatformAddressSpace) {
+        if let callSites, let sites = (parent as? StubAddressSpace)?.callSites { callSites.inherit(sites) }
+    }
 
     var deathReason: StubDeath? { death.withLock { $0 } }
     var hostProcess: Int32? { process }
 
     func destroy() {
+        guard claim(.destroyed) else { return }
         // A guest thread of systrap that wrote its own turn may still be running: it must not see the memory's next owner.
-        if slots != nil, deathReason == nil { try? apply([.unmap(address: 0, length: cplatform_stub_base())]) }
-        fail(.destroyed)
+        if slots != nil {
+            try? channel.withLock { channel throws(Errno) in
+                var batch = try begin(&channel)
+                batch.append(.munmap, 0, cplatform_stub_base())
+                _ = try finish(batch, &channel)
+            }
+        }
+        kill()
     }
 
     /// Records why the stub ends, the first reason wins, and kills it.
     func fail(_ reason: StubDeath) {
-        let first = death.withLock { death in
+        if claim(reason) { kill() }
+    }
+
+    /// Whether `reason` is the first.
+    private func claim(_ reason: StubDeath) -> Bool {
+        death.withLock { death in
             if death != nil { return false }
             death = reason
             return true
         }
-        if first {
-            StubDeaths.shared.forget(listener.rawValue)
-            _ = cplatform_kill(processDescriptor.rawValue, 9)
-        }
+    }
+
+    private func kill() {
+        if slots == nil { StubDeaths.shared.forget(listener.rawValue) }
+        _ = cplatform_kill(processDescriptor.rawValue, 9)
     }
 
     /// Lets a stub that somebody outside has stopped run again.
@@ -77,6 +102,7 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     func apply(_ operations: [MappingOperation]) throws(Errno) {
         if operations.isEmpty { return }
         try channel.withLock { channel throws(Errno) in
+            if deathReason != nil { throw .ESRCH }
             var batch = try begin(&channel)
             for operation in operations {
                 if batch.isFull { batch = try finish(batch, &channel) }
@@ -136,7 +162,6 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
 
     /// An empty batch; for a new stub, one that begins with its last preparations.
     private func begin(_ channel: inout Channel) throws(Errno) -> Batch {
-        if deathReason != nil { throw .ESRCH }
         let cpu = cplatform_current_cpu()
         if channel.serviceCPU != cpu, cplatform_pin(process, cpu) == 0 { channel.serviceCPU = cpu }
         var batch = Batch(share: share)
@@ -237,6 +262,7 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     /// A new guest thread for ptrace, stopped, with the calling thread as its tracer.
     func startTracedThread() throws(Errno) -> Int32 {
         let tid = try channel.withLock { channel throws(Errno) -> Int32 in
+            if deathReason != nil { throw .ESRCH }
             var batch = try begin(&channel)
             batch.append(.clone, Self.threadFlags)
             let (tid, notification) = try clone(batch, &channel)
@@ -250,11 +276,12 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     }
 
     /// A new guest thread for systrap, about to give the first turn of `slot` to the Sentry: its number. `mapping`: the slot's chunk, to be mapped first.
-    func startTrappingThread(slot: SlotTable.Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?, firstTurn: () throws(Errno) -> Void)
+    func startTrappingThread(slot: Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?, firstTurn: () throws(Errno) -> Void)
         throws(Errno)
         -> Int32
     {
         try channel.withLock { channel throws(Errno) -> Int32 in
+            if deathReason != nil { throw .ESRCH }
             var batch = try begin(&channel)
             if let mapping {
                 let size = UInt64(cplatform_slot_size() * cplatform_chunk_slots())

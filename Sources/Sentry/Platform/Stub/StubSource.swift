@@ -148,8 +148,8 @@ struct FreshStub: ~Copyable {
     }
 
     fileprivate func slotPointer(chunk: UInt64, slot: Int) -> UnsafeMutableRawPointer? {
-        guard let slots = unsafe slots, chunk < Self.chunkCount, slot >= 0, slot < cplatform_chunk_slots() else { return nil }
         // SAFETY: chunk and slot are in range, so the pointer is inside the mapping.
+        guard let slots = unsafe slots, chunk < Self.chunkCount, slot >= 0, slot < cplatform_chunk_slots() else { return nil }
         return unsafe slots + Int(chunk) * Self.chunkSize + slot * cplatform_slot_size()
     }
 

@@ -5,12 +5,6 @@ import Synchronization
 
 /// The slots of one address space: which guest thread has which.
 @safe final class SlotTable: @unchecked Sendable {
-    /// A guest thread's slot, as the Sentry and as the stub know it.
-    @safe struct Slot {
-        let index: Int
-        let pointer: UnsafeMutableRawPointer
-        let stubAddress: UInt64
-    }
     private struct State {
         /// Slots whose thread is ending; free once the host kernel has cleared their first word.
         var ending: [Int] = []
@@ -31,7 +25,7 @@ import Synchronization
             if state.isBuried { throw .ESRCH }
             if state.free.isEmpty {
                 state.ending.removeAll { index in
-                    guard let slot = try? self.slot(index), unsafe cplatform_slot_is_gone(slot.pointer) != 0 else { return false }
+                    guard let slot = try? self.slot(index), slot.isGone else { return false }
                     state.free.append(index)
                     return true
                 }
@@ -51,7 +45,7 @@ import Synchronization
                 state.used += 1
             }
             let slot = try self.slot(index)
-            unsafe cplatform_slot_prepare(slot.pointer)
+            slot.prepare()
             return (slot, mapping)
         }
     }
@@ -61,7 +55,7 @@ import Synchronization
 
     /// No thread came to be for this slot.
     func putBack(_ slot: Slot) {
-        unsafe cplatform_slot_bury(slot.pointer)
+        slot.bury()
         giveBack(slot.index)
     }
 
@@ -70,13 +64,14 @@ import Synchronization
         state.withLock { state in
             state.isBuried = true
             for index in 0..<state.used {
-                if let slot = try? self.slot(index) { unsafe cplatform_slot_bury(slot.pointer) }
+                if let slot = try? self.slot(index) { slot.bury() }
             }
         }
     }
 
     private func slot(_ index: Int) throws(Errno) -> Slot {
         let chunk = try share.chunk(index / cplatform_chunk_slots())
+        // SAFETY: the pointer is to a slot of the share, which lives as long as this table.
         guard let pointer = unsafe share.slotPointer(chunk: chunk, slot: index % cplatform_chunk_slots()) else { throw .EAGAIN }
         return unsafe Slot(index: index, pointer: pointer, stubAddress: cplatform_stub_slots() + UInt64(index * cplatform_slot_size()))
     }

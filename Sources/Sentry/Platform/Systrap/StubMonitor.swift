@@ -27,7 +27,7 @@ final class StubMonitor: Sendable {
     func watch(_ space: StubAddressSpace) throws(Errno) {
         try state.withLock { state throws(Errno) in
             if !state.isStarted {
-                try startThread { [self] in run() }
+                try startThread(stackSize: 128 << 10) { [self] in run() }
                 state.isStarted = true
             }
             let token = state.nextToken
@@ -72,7 +72,10 @@ final class StubMonitor: Sendable {
         guard let entry else { return }
         // EPOLL_CTL_DEL: the descriptor may live on in the address space.
         try? control(2, entry.processDescriptor.rawValue, events: 0, 0)
-        entry.space?.fail(.killed(signal: 9))
+        let space = entry.space
+        let diedByItself = space != nil && space?.deathReason == nil
+        space?.fail(.killed(signal: 9))
         entry.slots?.bury()
+        if diedByItself, let space { StubDeaths.shared.report(space) }
     }
 }

@@ -8,10 +8,18 @@ import Synchronization
     private let placement: Placement
     private let seat = Placement.Seat()
     private var space: StubAddressSpace?
-    private var slot: SlotTable.Slot?
+    private var slot: Slot?
     private var thread: Int32 = 0
-    /// Offset of the present frame's ucontext in the slot.
-    private var frame: UInt32 = 0
+    /// Where the guest's registers are while it is the Sentry's turn.
+    private enum Place {
+        /// In a signal frame: the offset of its ucontext in the slot.
+        case frame(UInt32)
+        /// In the slot's words, after a call that came through a trampoline: the address behind the call, and where the trampoline goes on for it.
+        case words(rip: UInt64, target: UInt64)
+    }
+    private var place = Place.frame(0)
+    /// How many calls have come through trampolines.
+    private var sequence: UInt32 = 0
     /// An image to load before guest code runs, from before the stub thread existed.
     private var pendingFloatingPoint: [UInt8]?
     private var spinning = SpinPolicy()
@@ -39,26 +47,102 @@ import Synchronization
             isInterruptPending.store(false, ordering: .relaxed)
             return .interrupted
         }
-        // SAFETY: the slot is this thread's until `leave`; Registers has the layout of struct user_regs_struct.
-        unsafe cplatform_slot_store(slot.pointer, frame, &registers)
+        if registers.needFrame { try makeFrame(slot, space) }
+        if registers.gs_base != 0 { space.callSites?.turnOff() }
+        store(registers, slot)
         while true {
             spinning.begin(placement, seat)
-            if unsafe cplatform_slot_give(slot.pointer, 0, spinning.stubSpins) < 0 { throw ended(space) }
+            if !slot.give(.resume, spins: spinning.stubSpins) { throw ended(space) }
             try awaitTurn(slot, space)
-            let event = try take(slot, &registers)
-            if let event = meaning(of: event, &registers) { return event }
+            var found = registers
+            let event = try take(slot, &found)
+            if event.has_frame != 0, found.rip >= Self.entryCode.lowerBound, found.rip < Self.entryCode.upperBound,
+                event.signal == CPLATFORM_INTERRUPT_SIGNAL
+            {
+                // An interrupt hit a thread that came through a trampoline: before it made its call, which it is about to make; after that, before
+                // the Sentry saw it; or when it had been answered and was on its way back.
+                if found.rip < Self.given { continue }
+                if event.sequence != sequence {
+                    var event = event
+                    slot.loadCall(&registers, &event)
+                    return accept(event, &registers)
+                }
+                place = .frame(event.frame)
+                if isInterruptPending.exchange(false, ordering: .sequentiallyConsistent) { return .interrupted }
+                store(registers, slot)
+                continue
+            }
+            if event.has_frame == 0 {
+                registers = found
+                return accept(event, &registers)
+            }
+            place = .frame(event.frame)
+            if let sites = space.callSites, event.signal == 11, event.code == 0x80, let tail = sites.tail(behind: found.rip) {
+                // Somebody came back to the middle of a patched call.
+                found.rip = tail
+                registers = found
+                store(registers, slot)
+                continue
+            }
+            if event.signal == 4, found.rip == Self.trap {
+                found.rip = found.rcx
+                found.r11 = found.eflags
+                found.orig_rax = found.rax
+                found.rax = UInt64(bitPattern: -38)
+                registers = found
+                return .systemCall
+            }
+            if let meaning = meaning(of: event, &found) {
+                // Its memory may have gone because the address space is being destroyed.
+                if meaning != .systemCall, let death = space.deathReason { throw lost(death) }
+                registers = found
+                if meaning == .systemCall, registers.gs_base == 0 { space.callSites?.count(registers.rip, number: registers.orig_rax) }
+                return meaning
+            }
+        }
+    }
+
+    private static let entryCode = cplatform_stub_entry_address()..<cplatform_stub_entry_end_address()
+    private static let trap = cplatform_stub_trap_address()
+    private static let given = cplatform_stub_given_address()
+
+    /// A call that came through a trampoline.
+    private func accept(_ event: cplatform_slot_event, _ registers: inout Registers) -> Event {
+        sequence = event.sequence
+        place = .words(rip: registers.rip, target: event.target)
+        registers.orig_rax = registers.rax
+        registers.rax = UInt64(bitPattern: -38)
+        return .systemCall
+    }
+
+    /// Puts the registers where the stub thread takes them from.
+    private func store(_ registers: borrowing Registers, _ slot: Slot) {
+        switch place {
+        case .frame(let frame): slot.store(copy registers, frame: frame)
+        case .words(let rip, let target): slot.storeCall(copy registers, target: registers.rip == rip ? target : registers.rip)
+        }
+    }
+
+    /// Makes the stub thread raise a signal, if it has no frame: what the words cannot express, and the floating-point state, are in one.
+    private func makeFrame(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
+        while case .words = place {
+            if !slot.give(.frame, spins: 0) { throw ended(space) }
+            try awaitTurn(slot, space)
+            var ignored = Registers()
+            let event = try take(slot, &ignored)
+            // An interrupt that came too late is not it.
+            if event.has_frame != 0, event.signal == 31 { place = .frame(event.frame) }
         }
     }
 
     /// Waits until the stub thread gives its turn.
-    private func awaitTurn(_ slot: SlotTable.Slot, _ space: StubAddressSpace) throws(PlatformError) {
+    private func awaitTurn(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
         var reminders = 0
         var spins = spinning.cycles
         while true {
             let isAwaited = isInterruptPending.load(ordering: .relaxed)
             let limit: Int64 = isAwaited ? Self.patience : placement.isCrowded(seat) ? Placement.crowdedMicroseconds : -1
-            let state = unsafe cplatform_slot_wait(slot.pointer, spins, limit)
-            switch Int(state) {
+            switch slot.wait(cycles: spins, microseconds: limit) {
             case CPLATFORM_SLOT_READY:
                 spinning.end(placement, seat)
                 return
@@ -73,7 +157,7 @@ import Synchronization
                 if reminders > Self.reminders { throw lost(.misbehaved("an interrupt was not taken")) }
                 // Somebody outside may have stopped it.
                 space.resumeStopped()
-                _ = cplatform_interrupt(space.process, thread)
+                if cplatform_interrupt(space.process, thread) == -3 /* ESRCH */ { throw ended(space) }
             default: break
             }
             spins = 0
@@ -83,14 +167,11 @@ import Synchronization
 
     /// How long a thread may take to notice an interrupt before it is told again, in microseconds, and how often.
     private static let patience: Int64 = 200_000
-    private static let reminders = 150
+    private static let reminders = 50
 
-    private func take(_ slot: SlotTable.Slot, _ registers: inout Registers) throws(PlatformError) -> cplatform_slot_event {
+    private func take(_ slot: Slot, _ registers: inout Registers) throws(PlatformError) -> cplatform_slot_event {
         var event = cplatform_slot_event()
-        // SAFETY: as in `run`.
-        let result = unsafe cplatform_slot_load(slot.pointer, slot.stubAddress, &registers, &event)
-        if result < 0 { throw lost(.misbehaved("a guest thread wrote over its context")) }
-        frame = event.frame
+        if !slot.load(&registers, &event) { throw lost(.misbehaved("a guest thread wrote over its context")) }
         return event
     }
 
@@ -162,7 +243,9 @@ import Synchronization
                 thread = try target.startTrappingThread(slot: slot, mapping: mapping) { () throws(Errno) in
                     do throws(PlatformError) {
                         try awaitTurn(slot, target)
-                        _ = try take(slot, &registers)
+                        let event = try take(slot, &registers)
+                        place = .frame(event.frame)
+                        sequence = event.sequence
                     } catch {
                         throw .ESRCH
                     }
@@ -171,7 +254,7 @@ import Synchronization
                 slots.putBack(slot)
                 throw error
             }
-            runningSlot.store(UInt(bitPattern: unsafe slot.pointer), ordering: .relaxed)
+            runningSlot.store(slot.address, ordering: .relaxed)
         } catch {
             forget()
             if let death = target.deathReason { throw .stubDied(death) }
@@ -186,13 +269,13 @@ import Synchronization
 
     private func leave() {
         guard let slot, let space else { return }
-        _ = unsafe cplatform_slot_give(slot.pointer, 1, 0)
+        _ = slot.give(.exit, spins: 0)
         space.slots?.giveBack(slot.index)
         forget()
     }
 
     func suspend() {
-        if let slot { unsafe cplatform_slot_stop_spinning(slot.pointer) }
+        slot?.stopSpinning()
         spinning.stop(placement, seat)
         placement.deactivate(seat, pulling: false)
     }
@@ -212,8 +295,7 @@ import Synchronization
         // A number that has meanwhile ended and come back belongs to a stub, where this signal does no harm.
         _ = cplatform_interrupt(Int32(truncatingIfNeeded: running >> 32), Int32(truncatingIfNeeded: running))
         // The waiting Sentry thread must know, to insist.
-        // SAFETY: slots stay mapped as long as the platform lives.
-        if let slot = unsafe UnsafeMutableRawPointer(bitPattern: runningSlot.load(ordering: .relaxed)) { unsafe cplatform_slot_nudge(slot) }
+        Slot.nudge(runningSlot.load(ordering: .relaxed))
     }
 
     func clearInterrupt() { isInterruptPending.store(false, ordering: .sequentiallyConsistent) }
@@ -225,12 +307,14 @@ import Synchronization
     private static let imageSize = Atomic<Int>(0)
 
     func readFloatingPoint() throws(PlatformError) -> [UInt8] {
-        guard let slot else { return pendingFloatingPoint ?? initialImage() }
+        guard let slot, let space else { return pendingFloatingPoint ?? initialImage() }
+        try makeFrame(slot, space)
+        guard case .frame(let frame) = place else { throw .host(.EINVAL) }
         let known = Self.imageSize.load(ordering: .relaxed)
         var count = 0
         // SAFETY: the call writes at most the bytes it is told of and says how many it wrote.
         let image = unsafe [UInt8](unsafeUninitializedCapacity: known > 0 ? known : Self.maximumImage) { buffer, initialized in
-            count = unsafe cplatform_slot_get_xstate(slot.pointer, frame, buffer.baseAddress, buffer.count)
+            count = unsafe slot.readFloatingPoint(frame: frame, into: buffer)
             initialized = max(0, min(count, buffer.count))
         }
         if count < 0 { throw lost(.misbehaved("a guest thread wrote over its floating-point state")) }
@@ -239,17 +323,16 @@ import Synchronization
     }
 
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError) {
-        guard let slot else {
+        guard let slot, let space else {
             var copy: [UInt8] = []
             copy.reserveCapacity(image.count)
             for index in image.indices { copy.append(image[index]) }
             pendingFloatingPoint = copy
             return
         }
-        // SAFETY: the pointer is used by this call only.
-        let result = unsafe image.withUnsafeBufferPointer { p in
-            unsafe cplatform_slot_set_xstate(slot.pointer, frame, p.baseAddress, p.count)
-        }
+        try makeFrame(slot, space)
+        guard case .frame(let frame) = place else { throw .host(.EINVAL) }
+        let result = slot.writeFloatingPoint(frame: frame, image)
         if result == -22 { throw .host(.EINVAL) }
         if result < 0 { throw lost(.misbehaved("a guest thread wrote over its floating-point state")) }
     }
@@ -270,6 +353,9 @@ import Synchronization
 }
 
 extension Registers {
+    /// Whether only a signal frame can bring them about: single-stepping, and a GS of the guest's own.
+    var needFrame: Bool { eflags & 0x100 != 0 || gs_base != 0 }
+
     /// Whether user code can have these: its own segments, and bases of segments below the end of user addresses.
     var areAcceptable: Bool {
         cs == Self.userCodeSegment && ss == Self.userStackSegment && fs_base >> 47 == 0 && gs_base >> 47 == 0

@@ -51,3 +51,14 @@ public final class SystrapPlatform: Platform {
 
     public func makeContext() throws(Errno) -> any ExecutionContext { SystrapContext(placement: placement) }
 }
+
+/// For tests of hostile guests only.
+@_spi(Testing) extension SystrapPlatform {
+    /// The stub's code, header and filters included.
+    public static var code: Range<UInt64> { cplatform_stub_base()..<cplatform_stub_code_end() }
+    /// The slots of an address space's first guest threads.
+    public static var slots: Range<UInt64> {
+        cplatform_stub_slots()..<cplatform_stub_slots() + UInt64(cplatform_slot_size() * cplatform_chunk_slots())
+    }
+    public static var slotSize: UInt64 { UInt64(cplatform_slot_size()) }
+}

@@ -1,0 +1,71 @@
+import CPlatform
+
+// SAFETY: in this file every pointer is to a slot of `cplatform_slot_size` bytes, which stays mapped as long as the platform lives; the C functions stay
+// inside it and take everything they find there for hostile. Registers has the layout of struct user_regs_struct.
+
+/// A guest thread's slot, as the Sentry and as the stub know it.
+@safe struct Slot {
+    let index: Int
+    let stubAddress: UInt64
+    private let pointer: UnsafeMutableRawPointer
+
+    init(index: Int, pointer: UnsafeMutableRawPointer, stubAddress: UInt64) {
+        self.index = index
+        unsafe self.pointer = pointer
+        self.stubAddress = stubAddress
+    }
+
+    /// What the stub thread does when it is its turn.
+    enum Action: Int32 {
+        case resume, exit
+        /// Raise a signal, so that there is a frame.
+        case frame
+    }
+
+    /// Where the slot is in the Sentry, for `nudge`.
+    var address: UInt { unsafe UInt(bitPattern: pointer) }
+
+    func prepare() { unsafe cplatform_slot_prepare(pointer) }
+    var isGone: Bool { unsafe cplatform_slot_is_gone(pointer) != 0 }
+    func bury() { unsafe cplatform_slot_bury(pointer) }
+    func stopSpinning() { unsafe cplatform_slot_stop_spinning(pointer) }
+
+    /// Gives the turn; false when the thread had ended before.
+    func give(_ action: Action, spins: UInt32) -> Bool { unsafe cplatform_slot_give(pointer, action.rawValue, spins) == 0 }
+
+    /// One of CPLATFORM_SLOT_READY and so on.
+    func wait(cycles: UInt64, microseconds: Int64) -> Int { Int(unsafe cplatform_slot_wait(pointer, cycles, microseconds)) }
+
+    /// The event and the registers; false for nonsense.
+    func load(_ registers: inout Registers, _ event: inout cplatform_slot_event) -> Bool {
+        unsafe cplatform_slot_load(pointer, stubAddress, &registers, &event) == 0
+    }
+
+    func loadCall(_ registers: inout Registers, _ event: inout cplatform_slot_event) {
+        unsafe cplatform_slot_load_call(pointer, &registers, &event)
+    }
+
+    func store(_ registers: Registers, frame: UInt32) {
+        var copy = registers
+        unsafe cplatform_slot_store(pointer, stubAddress, frame, &copy)
+    }
+
+    func storeCall(_ registers: Registers, target: UInt64) {
+        var copy = registers
+        unsafe cplatform_slot_store_call(pointer, &copy, target)
+    }
+
+    /// Bytes of the XSAVE image copied, or a negative error.
+    func readFloatingPoint(frame: UInt32, into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        unsafe cplatform_slot_get_xstate(pointer, frame, buffer.baseAddress, buffer.count)
+    }
+
+    func writeFloatingPoint(frame: UInt32, _ image: Span<UInt8>) -> Int {
+        unsafe image.withUnsafeBufferPointer { p in unsafe cplatform_slot_set_xstate(pointer, frame, p.baseAddress, p.count) }
+    }
+
+    /// Wakes whoever waits at the slot that is at `address`, to look around.
+    static func nudge(_ address: UInt) {
+        if let pointer = unsafe UnsafeMutableRawPointer(bitPattern: address) { unsafe cplatform_slot_nudge(pointer) }
+    }
+}
