@@ -230,6 +230,31 @@ import Testing
         }
     }
 
+    @Test(arguments: TestPlatform.allCases) func threadsComeAndGo(_ on: TestPlatform) throws {
+        try onThread {
+            // movq %rax,%xmm5; syscall; movq %xmm5,%rax; syscall
+            let code: [UInt8] = [0x66, 0x48, 0x0f, 0x6e, 0xe8, 0x0f, 0x05, 0x66, 0x48, 0x0f, 0x7e, 0xe8, 0x0f, 0x05]
+            let guest = try Guest(on, code)
+            let platform = try on.shared
+            for round in 0..<40 as Range<UInt64> {
+                // Each thread starts with fresh registers, whatever the one before left in the stub's.
+                let seen = try Worker {
+                    let context = try platform.makeContext()
+                    defer { context.release() }
+                    var registers = guest.entry { $0.rip = Guest.code + 7 }
+                    guard try context.run(&registers, in: guest.space) == .systemCall else { throw Errno.EINVAL }
+                    let seen = registers.orig_rax
+                    registers = guest.entry { $0.rax = round + 1 }
+                    guard try context.run(&registers, in: guest.space) == .systemCall else { throw Errno.EINVAL }
+                    return seen
+                }.wait()
+                #expect(seen == 0)
+            }
+            guest.context.release()
+            guest.space.destroy()
+        }
+    }
+
     @Test(arguments: TestPlatform.allCases) func contextMovesToAnotherAddressSpace(_ on: TestPlatform) throws {
         try onThread {
             let first = try Guest(on, [0x0f, 0x05]), second = try Guest(on, [0xeb, 0x02, 0x90, 0x90, 0x0f, 0x05])

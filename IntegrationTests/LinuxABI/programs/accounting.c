@@ -129,6 +129,14 @@ static void wait_asleep(pid_t process) {
     } while (state == NULL || state[2] != 'S');
 }
 
+// Where it sleeps, once it does: it may also have been found on its way there.
+static void wait_place(pid_t process, char *text, size_t size) {
+    do {
+        wait_asleep(process);
+        text_of(process, "wchan", text, size);
+    } while (strcmp(text, "0") == 0);
+}
+
 static void sleepers(void) {
     topic("where tasks sleep");
     char text[512];
@@ -138,8 +146,7 @@ static void sleepers(void) {
         syscall(SYS_nanosleep, &time, NULL);
         _exit(0);
     }
-    wait_asleep(process);
-    text_of(process, "wchan", text, sizeof text);
+    wait_place(process, text, sizeof text);
     note("nanosleep: %s", text);
     text_of(process, "syscall", text, sizeof text);
     int number = -1;
@@ -165,8 +172,7 @@ static void sleepers(void) {
         waitpid(inner, NULL, 0);
         _exit(0);
     }
-    wait_asleep(process);
-    text_of(process, "wchan", text, sizeof text);
+    wait_place(process, text, sizeof text);
     note("wait: %s", text);
     kill(process, SIGKILL);
     reap("waiter", process);

@@ -164,8 +164,9 @@ static void control(void) {
         }
         setpgid(background, background);
         signal(SIGTTOU, SIG_IGN);
-        SHOW(tcsetpgrp(0, background));
+        int moved = tcsetpgrp(0, background);
         waitpid(background, &status, WUNTRACED);
+        note("in the foreground %d", moved);  // not before: the job speaks, too
         show_status("job", status);
         kill(background, SIGCONT);
         waitpid(background, &status, 0);

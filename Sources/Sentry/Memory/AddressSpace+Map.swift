@@ -167,8 +167,11 @@ extension AddressSpace {
         if !removed.runs.isEmpty { try applyOrDie([.unmap(address: start, length: end - start)]) }
     }
 
-    /// Where brk(2)'s heap begins; set once by the loader.
+    /// Where brk(2)'s heap begins; set once by the loader. The heap of a program at low addresses begins above what the platform may put there, as far as it
+    /// would have begun above the program.
     public func setInitialBreak(_ address: UInt64) {
+        var address = address
+        if let trampolines, address <= trampolines.upperBound { address = trampolines.upperBound + (address & 0x1ff_ffff) }
         state.withLock { state in
             state.breakStart = roundUpToPage(address) ?? 0
             state.breakEnd = state.breakStart

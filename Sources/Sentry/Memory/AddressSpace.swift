@@ -25,6 +25,8 @@ public final class AddressSpace: Sendable {
     let minimumAddress: UInt64
     /// Where the platform's vDSO is, outside what the guest can map.
     let vdsoAddress: UInt64?
+    /// Where the platform may map memory of its own.
+    let trampolines: Range<UInt64>?
     let state: Mutex<SpaceState>
 
     public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits())
@@ -39,6 +41,7 @@ public final class AddressSpace: Sendable {
         self.layout = layout
         minimumAddress = platform.minimumGuestAddress
         vdsoAddress = platform.vdsoAddress
+        trampolines = platform.trampolines
         self.state = Mutex(state)
         platformSpace.attach(self)
     }

@@ -44,6 +44,8 @@ public protocol Platform: AnyObject, Sendable {
     var maximumGuestAddress: UInt64 { get }
     /// Where every address space has a vDSO (AT_SYSINFO_EHDR), or nil.
     var vdsoAddress: UInt64? { get }
+    /// Where the platform may map memory of its own in the middle of guest memory (`GuestCode.mapTrampolines`); heaps begin above it.
+    var trampolines: Range<UInt64>? { get }
     /// An empty address space whose `MappingSource.memoryFile` is `memory`.
     func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace
     /// A place for one guest task's processor state, with fresh floating-point state.
@@ -106,5 +108,6 @@ extension ExecutionContext {
 }
 
 extension Platform {
+    public var trampolines: Range<UInt64>? { nil }
     public var vdsoAddress: UInt64? { nil }
 }

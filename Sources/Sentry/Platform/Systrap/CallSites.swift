@@ -32,6 +32,7 @@ final class CallSites: Sendable {
     private static let table = UInt64(TRAMPOLINE_TABLE)
     private static let trampolineCode = UInt64(TRAMPOLINE_CODE)
     private static let size = UInt64(TRAMPOLINE_SIZE)
+    static let area = table..<trampolineCode + UInt64(TRAMPOLINE_COUNT) * size
 
     private let state = Mutex(State())
     /// One patch at a time. Taken before the code's own lock, which is before `state`.
@@ -148,7 +149,7 @@ final class CallSites: Sendable {
         if isOff { return nil }
         if !isMapped {
             do {
-                try code.mapTrampolines(at: Self.table, length: Self.trampolineCode - Self.table + UInt64(TRAMPOLINE_COUNT) * Self.size)
+                try code.mapTrampolines(at: Self.table, length: UInt64(Self.area.count))
                 try code.writeTrampolines(at: Self.table, little(cplatform_stub_entry_address()))
             } catch {
                 // Something is in the way.

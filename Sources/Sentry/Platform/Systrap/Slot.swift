@@ -4,7 +4,7 @@ import CPlatform
 // inside it and take everything they find there for hostile. Registers has the layout of struct user_regs_struct.
 
 /// A guest thread's slot, as the Sentry and as the stub know it.
-@safe struct Slot {
+@safe struct Slot: @unchecked Sendable {
     let index: Int
     let stubAddress: UInt64
     private let pointer: UnsafeMutableRawPointer
@@ -13,6 +13,14 @@ import CPlatform
         self.index = index
         unsafe self.pointer = pointer
         self.stubAddress = stubAddress
+    }
+
+    /// Where the guest's registers are while it is the Sentry's turn.
+    enum Place {
+        /// In a signal frame: the offset of its ucontext in the slot.
+        case frame(UInt32)
+        /// In the slot's words, after a call that came through a trampoline: the address behind the call, and where the trampoline goes on for it.
+        case words(rip: UInt64, target: UInt64)
     }
 
     /// What the stub thread does when it is its turn.

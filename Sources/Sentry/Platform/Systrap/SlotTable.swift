@@ -5,7 +5,18 @@ import Synchronization
 
 /// The slots of one address space: which guest thread has which.
 @safe final class SlotTable: @unchecked Sendable {
+    /// A stub thread without task, which waits for its next turn.
+    struct ParkedThread: Sendable {
+        let slot: Slot
+        let thread: Int32
+        let place: Slot.Place
+        let sequence: UInt32
+    }
+    /// Threads kept for the next task.
+    private static let maximumParked = 16
+
     private struct State {
+        var parked: [ParkedThread] = []
         /// Slots whose thread is ending; free once the host kernel has cleared their first word.
         var ending: [Int] = []
         var free: [Int] = []
@@ -49,6 +60,17 @@ import Synchronization
             return (slot, mapping)
         }
     }
+
+    /// Keeps the thread for the next task; false when there are enough.
+    func park(_ thread: ParkedThread) -> Bool {
+        state.withLock { state in
+            if state.isBuried || state.parked.count >= Self.maximumParked { return false }
+            state.parked.append(thread)
+            return true
+        }
+    }
+
+    func unpark() -> ParkedThread? { state.withLock { $0.parked.popLast() } }
 
     /// The thread of `index` has been told to exit.
     func giveBack(_ index: Int) { state.withLock { $0.ending.append(index) } }

@@ -10,14 +10,7 @@ import Synchronization
     private var space: StubAddressSpace?
     private var slot: Slot?
     private var thread: Int32 = 0
-    /// Where the guest's registers are while it is the Sentry's turn.
-    private enum Place {
-        /// In a signal frame: the offset of its ucontext in the slot.
-        case frame(UInt32)
-        /// In the slot's words, after a call that came through a trampoline: the address behind the call, and where the trampoline goes on for it.
-        case words(rip: UInt64, target: UInt64)
-    }
-    private var place = Place.frame(0)
+    private var place = Slot.Place.frame(0)
     /// How many calls have come through trampolines.
     private var sequence: UInt32 = 0
     /// An image to load before guest code runs, from before the stub thread existed.
@@ -126,7 +119,7 @@ import Synchronization
     /// Makes the stub thread raise a signal, if it has no frame: what the words cannot express, and the floating-point state, are in one.
     private func makeFrame(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
         while case .words = place {
-            if !slot.give(.frame, spins: 0) { throw ended(space) }
+            if !slot.give(.frame, spins: spinning.stubSpins) { throw ended(space) }
             try awaitTurn(slot, space)
             var ignored = Registers()
             let event = try take(slot, &ignored)
@@ -234,6 +227,18 @@ import Synchronization
         leave()
         guard let target = target as? StubAddressSpace, let slots = target.slots else { throw .host(.EINVAL) }
         placement.settle(seat, spreading: false)
+        if let parked = slots.unpark() {
+            space = target
+            slot = parked.slot
+            thread = parked.thread
+            place = parked.place
+            sequence = parked.sequence
+            runningSlot.store(parked.slot.address, ordering: .relaxed)
+            placement.seatStub(seat, thread)
+            let image = pendingFloatingPoint ?? initialImage()
+            pendingFloatingPoint = nil
+            return try writeFloatingPoint(image.span)
+        }
         var registers = Registers()
         do throws(Errno) {
             let (slot, mapping) = try slots.take()
@@ -269,6 +274,11 @@ import Synchronization
 
     private func leave() {
         guard let slot, let space else { return }
+        // The process lives on, and may have its next thread soon.
+        if space.deathReason == nil, let slots = space.slots {
+            slot.stopSpinning()
+            if slots.park(SlotTable.ParkedThread(slot: slot, thread: thread, place: place, sequence: sequence)) { return forget() }
+        }
         _ = slot.give(.exit, spins: 0)
         space.slots?.giveBack(slot.index)
         forget()

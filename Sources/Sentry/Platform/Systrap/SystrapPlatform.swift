@@ -24,6 +24,8 @@ public final class SystrapPlatform: Platform {
     public var sourceProcess: Int32 { source.process }
     public var vdsoAddress: UInt64? { source.hasVDSO ? cplatform_stub_vdso() : nil }
 
+    public var trampolines: Range<UInt64>? { CallSites.area }
+
     /// Why this host cannot have the platform, or nil.
     public static var obstacle: String? {
         cplatform_systrap_supported() != 0 ? nil : "the processor or the host kernel lacks FSGSBASE"
