@@ -88,6 +88,31 @@ extension IntegrationTests {
             }
         }
 
+        /// The source of the stubs only forks: it has the walls of a stub, and no guest memory.
+        @Test func source() throws {
+            try withSandbox { _, components in
+                let (source, host) = (try #require(components.stubs.first { $0.name == "nestbox-source" }, "no source found"), try host())
+                for kind in Self.namespaces + ["user"] {
+                    #expect(source.namespace(kind) != host.namespace(kind), "the source shares the host's \(kind) namespace")
+                }
+                for kind in ["user", "pid", "mnt"] {
+                    #expect(source.namespace(kind) != components.sentry.namespace(kind), "the source shares the Sentry's \(kind) namespace")
+                }
+                #expect(source.rootEntries?.isEmpty == true, "its root has \(source.rootEntries ?? [])")
+                #expect(source.status("Seccomp") == "2", "the source has no filter")
+                #expect(source.status("NoNewPrivs") == "1")
+                for set in ["CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"] {
+                    #expect(UInt64(source.status(set), radix: 16) == 0, "\(set) \(source.status(set))")
+                }
+                #expect(source.writableCode.isEmpty, "\(source.writableCode)")
+                let sockets = source.descriptors.filter { $0.hasPrefix("socket:") }
+                let others = source.descriptors.filter {
+                    !$0.hasPrefix("socket:") && !$0.contains("nestbox-ring") && !$0.contains("nestbox-slots")
+                }
+                #expect(sockets.count == 1 && others.isEmpty, "descriptors: \(source.descriptors)")
+            }
+        }
+
         @Test func guestsSeeNoHost() throws {
             // What a container must not find, whatever it tries with all the capabilities that it has.
             let outcome = try sandboxed(

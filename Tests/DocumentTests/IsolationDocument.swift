@@ -13,7 +13,8 @@ enum IsolationDocument {
 
         | process | namespaces | root | capabilities | system calls | descriptors |
         |---|---|---|---|---|---|
-        | stub (guest code) | user (below the Sentry's), PID, network, IPC, UTS, mount: new and empty | empty | none | trapped; the stub's own few, by address | its container's memory file; mapped files only for the length of a batch |
+        | stub (guest code) | user (below the Sentry's), PID, network, IPC, UTS, mount: new and empty | empty | none | trapped; the stub's own few, by address | its container's memory file; mapped files only for the length of a batch; shared: its ring (read-only) and its threads' slots |
+        | source of stubs | as a stub's | empty | none | the list in `stub.c`: receiving orders and forking | its command socket, the command rings, the slots of guest threads |
         | Sentry | user (nobody), PID, network, IPC, UTS, mount: new | empty, read-only | \(capabilities(.sentry)), in its own user namespace only | the list below | the ones it was given |
         | Gofer | mount, PID, network (empty), IPC, UTS: new | empty, read-only; its trees are detached mounts that only its descriptors reach | \(capabilities(.gofer(makeNodes: true))) (MKNOD only where the configuration allows device nodes) | the list below | tree roots and sockets |
         | Supervisor | the host's | the host's | what create needs | - | - |

@@ -16,6 +16,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -358,6 +359,7 @@ static int source_child(void *context) {
     personality(ADDR_NO_RANDOMIZE);  // the kernel's stack stays clear of the image
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
+    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++) {}
     int socket = fcntl(arguments->command_socket, F_DUPFD, 10), ring = fcntl(arguments->ring_file, F_DUPFD, 10),
         slots = fcntl(arguments->slot_file, F_DUPFD, 10), image = fcntl(arguments->image, F_DUPFD, 10);
     if (socket < 0 || ring < 0 || slots < 0 || image < 0 || dup2(socket, STUB_COMMAND_SOCKET) < 0 || dup2(ring, STUB_RING_FILE) < 0 ||
