@@ -51,17 +51,24 @@ final class RunningCommand: @unchecked Sendable {  // its state changes in `wait
         process.arguments = command[0].contains("/") ? Array(command.dropFirst()) : command
         if let environment { process.environment = environment }
         if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
+        // The program has its own copies; these would stay open as long as Foundation keeps the process in mind, by the thousand.
+        var files: [FileHandle?] = []
+        defer { for file in files { try? file?.close() } }
         if let input {
             let path = folder + "/input"
             _ = manager.createFile(atPath: path, contents: Data(input))
-            process.standardInput = FileHandle(forReadingAtPath: path)
+            let file = FileHandle(forReadingAtPath: path)
+            files.append(file)
+            process.standardInput = file
         } else {
             process.standardInput = FileHandle.nullDevice
         }
         _ = manager.createFile(atPath: folder + "/output", contents: nil)
         _ = manager.createFile(atPath: folder + "/errors", contents: nil)
-        process.standardOutput = standardOutput ?? FileHandle(forWritingAtPath: folder + "/output")
-        process.standardError = FileHandle(forWritingAtPath: folder + "/errors")
+        let output = FileHandle(forWritingAtPath: folder + "/output"), errors = FileHandle(forWritingAtPath: folder + "/errors")
+        files += [output, errors]
+        process.standardOutput = standardOutput ?? output
+        process.standardError = errors
         process.terminationHandler = { [ended] _ in ended.signal() }
         try process.run()
         Orphans.leave(process.processIdentifier)
