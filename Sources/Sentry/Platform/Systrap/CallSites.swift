@@ -135,9 +135,10 @@ final class CallSites: Sendable {
                 state.withLock { $0.tails[address] = tail }
                 hasTails.store(true, ordering: .relaxed)
             }
+            // Before the code changes: a child that another thread forks meanwhile must know what stood there.
             let original = Array(bytes[(isMove ? 1 : 6)..<(isMove ? 8 : 13)])
-            try code.replaceCode(at: site, with: jump)
             state.withLock { $0.originals[site] = original }
+            try code.replaceCode(at: site, with: jump)
         } catch {
             // The trampoline stays unused.
         }

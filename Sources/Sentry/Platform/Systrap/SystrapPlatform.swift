@@ -9,8 +9,8 @@ import Synchronization
 /// Host calls at run time, after confinement: those of `StubAddressSpace` (ioctl of seccomp listeners, poll, recvmsg and sendmsg on the source's socket,
 /// pidfd_send_signal), futex on slots, tgkill(SIGURG), sched_setaffinity, gettid, getcpu, epoll_ctl and epoll_wait on process descriptors.
 ///
-/// Lock order, outermost first: `StubAddressSpace.channel`, `StubMonitor.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`,
-/// `Placement.lock`. None is held while guest code runs.
+/// Lock order, outermost first: `CallSites.patching`, the guest code's own lock (`AddressSpace.state`), `CallSites.state`, `StubAddressSpace.channel`,
+/// `StubMonitor.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
 public final class SystrapPlatform: Platform {
     public let name = "systrap"
     public let minimumGuestAddress: UInt64 = 0x1_0000
