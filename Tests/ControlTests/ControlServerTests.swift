@@ -9,11 +9,11 @@ import Wire
 /// A server on a socket of its own, served by a thread, with a few handlers that use every feature.
 private final class TestServer: Sendable {
     let path: [UInt8]
-    private let finisher: Mutex<(@Sendable (Int32) -> Void)?> = Mutex(nil)
+    private let finisher: Lock<(@Sendable (Int32) -> Void)?> = Lock(nil)
     private let ended = Parker()
     let status = Atomic<Int32>(-1)
     /// Replies that handlers keep for later.
-    let kept = Mutex<[ControlReply]>([])
+    let kept = Lock<[ControlReply]>([])
     private let keptOne = Parker()
 
     init() throws {

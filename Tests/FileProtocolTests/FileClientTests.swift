@@ -35,7 +35,7 @@ import Wire
     @Test func manyThreadsShareTheSocket() throws {
         // Answers in pairs and in reverse order, so that leaders read for others; one by one once the first thread is done (Flush).
         final class Held: Sendable {
-            let frames = Mutex<[Frame]>([])
+            let frames = Lock<[Frame]>([])
             let isEnding = Atomic<Bool>(false)
         }
         let held = Held()

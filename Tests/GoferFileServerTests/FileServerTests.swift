@@ -3,7 +3,6 @@ import Glibc
 import GoferFileServer
 import Host
 import LinuxABI
-import Synchronization
 import Testing
 
 @Suite(.serialized) struct FileServerTests {

@@ -73,7 +73,7 @@ final class Pair: Sendable {
     let ended: Ended
 
     final class Ended: Sendable {
-        private let outcome = Mutex<ConnectionError?>(nil)
+        private let outcome = Lock<ConnectionError?>(nil)
         private let parker = Parker()
         func set(_ error: ConnectionError?) {
             outcome.withLock { $0 = error }
@@ -87,8 +87,8 @@ final class Pair: Sendable {
 
     /// A tree on its way to the server's thread, which must not keep it longer than the server.
     private final class Handed: Sendable {
-        private let tree: Mutex<ServedTree?>
-        init(_ tree: ServedTree) { self.tree = Mutex(tree) }
+        private let tree: Lock<ServedTree?>
+        init(_ tree: ServedTree) { self.tree = Lock(tree) }
         func take() -> ServedTree? {
             tree.withLock { tree in
                 defer { tree = nil }

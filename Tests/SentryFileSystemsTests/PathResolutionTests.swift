@@ -1,7 +1,7 @@
+import Host
 import LinuxABI
 import SentryFileSystems
 import SentryVFS
-import Synchronization
 import Testing
 
 // Serialized: the cache is one for all, and two of these fill it.

@@ -1,9 +1,9 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryPlatform
 import SentryVFS
-import Synchronization
 import Testing
 
 @testable import SentryFileSystems

@@ -7,7 +7,7 @@ import Testing
 
 /// Runs `body` on a host thread of its own, which may be pinned and trace a stub.
 func onThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws -> R {
-    let result = Mutex<Result<R, any Error>?>(nil)
+    let result = Lock<Result<R, any Error>?>(nil)
     let pair = try HostCall.socketPair()
     let done = SharedDescriptor(pair.first), signal = SharedDescriptor(pair.second)
     let box = Box(result)
@@ -23,8 +23,8 @@ func onThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws ->
 }
 
 final class Box<T>: Sendable {
-    let value: Mutex<T>
-    init(_ value: consuming sending Mutex<T>) { self.value = value }
+    let value: Lock<T>
+    init(_ value: consuming sending Lock<T>) { self.value = value }
 }
 
 /// A tiny kernel: runs guest code and answers its faults until it makes a system call or gets a signal.

@@ -19,12 +19,12 @@ final class FakeFile: MappableObject {
     let mappingPath = Array("/some/file".utf8)
     let file: MemoryFile
     let range: Range<UInt64>
-    let size: Mutex<UInt64>
+    let size: Lock<UInt64>
     let mappings = Atomic<Int>(0)
     init(_ file: MemoryFile, _ bytes: [UInt8], pages: UInt64 = 4) throws {
         self.file = file
         range = try file.allocate(pages * pageSize)
-        size = Mutex(UInt64(bytes.count))
+        size = Lock(UInt64(bytes.count))
         try file.write(bytes.span, at: range.lowerBound)
     }
     var mappableSize: UInt64 { size.withLock { $0 } }
@@ -46,7 +46,7 @@ final class HostFile: MappableObject {
     let mappingIdentity = MappingIdentity(device: 0x801, inode: 78)
     let mappingPath = Array("/host/file".utf8)
     let descriptor: SharedDescriptor
-    let size: Mutex<UInt64>
+    let size: Lock<UInt64>
     init(_ bytes: [UInt8]) throws {
         let name = Array("host".utf8)
         let file = try HostCall.withPath(name) { p throws(Errno) in
@@ -54,7 +54,7 @@ final class HostFile: MappableObject {
         }
         try HostCall.writeAll(file.rawValue, bytes.span)
         descriptor = SharedDescriptor(file)
-        size = Mutex(UInt64(bytes.count))
+        size = Lock(UInt64(bytes.count))
     }
     var mappableSize: UInt64 { size.withLock { $0 } }
     func backing(offset: UInt64, length: UInt64, write: Bool) throws(Errno) -> BackingRange {

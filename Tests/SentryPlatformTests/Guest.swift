@@ -1,7 +1,6 @@
 import Host
 import LinuxABI
 import SentryPlatform
-import Synchronization
 import Testing
 
 /// Runs `body` on a host thread of its own (a guest task's thread is pinned and traces its stub, so a test must not lend its own).
@@ -11,7 +10,7 @@ func onThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws ->
 
 /// A thread with a result.
 final class Worker<R: Sendable>: Sendable {
-    private let result = Mutex<Result<R, any Error>?>(nil)
+    private let result = Lock<Result<R, any Error>?>(nil)
     private let done: SharedDescriptor
 
     init(_ body: @escaping @Sendable () throws -> R) throws {
@@ -72,7 +71,7 @@ final class TestCode: GuestCode {
     private static let trampolineOffset: UInt64 = 0x40000
     private let memory: SharedDescriptor
     private let space: any PlatformAddressSpace
-    private let trampolines = Mutex<Range<UInt64>>(0..<0)
+    private let trampolines = Lock<Range<UInt64>>(0..<0)
 
     init(_ memory: SharedDescriptor, _ space: any PlatformAddressSpace) {
         self.memory = memory

@@ -1,9 +1,9 @@
 import Diagnostics
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryPlatform
-import Synchronization
 import Testing
 
 @testable import SentrySyscalls

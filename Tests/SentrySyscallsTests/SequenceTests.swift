@@ -1,9 +1,9 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryPlatform
 import SentryVFS
-import Synchronization
 import Testing
 
 @testable import SentrySyscalls
@@ -16,7 +16,7 @@ import Testing
 
     /// A guest's memory, for its steps to write.
     private final class Box: Sendable {
-        let space = Mutex<AddressSpace?>(nil)
+        let space = Lock<AddressSpace?>(nil)
         func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, _ address: UInt64) {
             do { try space.withLock { try $0?.store(value, to: address) } } catch { Issue.record("store: \(error)") }
         }

@@ -4,7 +4,6 @@ import SentryKernel
 import SentryMemory
 import SentryPlatform
 import SentryVFS
-import Synchronization
 import Testing
 
 @testable import SentrySyscalls
@@ -74,7 +73,7 @@ private struct TestLoader: ProgramLoader {
 final class TestGuest: Sendable {
     let kernel: Kernel
     let container: Container
-    private let notes = Mutex<[String: UInt64]>([:])
+    private let notes = Lock<[String: UInt64]>([:])
     private let box: Box
 
     init(_ program: @escaping @Sendable (TestGuest) -> [GuestStep]) throws {
@@ -88,8 +87,8 @@ final class TestGuest: Sendable {
     }
 
     private final class Box: Sendable {
-        let program: Mutex<GuestProgram>
-        init(_ program: GuestProgram) { self.program = Mutex(program) }
+        let program: Lock<GuestProgram>
+        init(_ program: GuestProgram) { self.program = Lock(program) }
     }
 
     /// Remembers a value under a name, for the test to look at.

@@ -1,9 +1,9 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryPlatform
 import SentryVFS
-import Synchronization
 import Testing
 
 @testable import SentrySyscalls
@@ -20,7 +20,7 @@ import Testing
 
     /// A guest's memory, for steps to read.
     private final class Box: Sendable {
-        let space = Mutex<AddressSpace?>(nil)
+        let space = Lock<AddressSpace?>(nil)
         func word(_ address: UInt64) -> UInt64 {
             do { return try space.withLock { try $0?.load(address) ?? 0 } } catch { return 0xbad }
         }

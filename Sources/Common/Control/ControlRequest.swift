@@ -44,9 +44,9 @@ public final class ControlReply: Sendable {
     private let connection: UInt64
     private let stream: Int32
     private let wantsWire: Bool
-    private let state = Mutex<State>(.open)
+    private let state = Lock<State>(.open)
     private let cancelled = Atomic<Bool>(false)
-    private let cancellation = Mutex<(@Sendable () -> Void)?>(nil)
+    private let cancellation = Lock<(@Sendable () -> Void)?>(nil)
 
     private enum State { case open, streaming, done }
 
@@ -176,7 +176,7 @@ final class ControlMailbox: Sendable {
         let action: Action
     }
 
-    private let letters = Mutex<[Letter]>([])
+    private let letters = Lock<[Letter]>([])
     private let wake: SharedDescriptor
 
     init() throws(SandboxError) {

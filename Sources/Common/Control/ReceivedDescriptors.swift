@@ -1,15 +1,14 @@
 public import Host
-internal import Synchronization
 
 /// Descriptors that rode with a request, in the order in which they were sent. Those that nobody takes are closed with it.
 public final class ReceivedDescriptors: Sendable {
-    private let values: Mutex<[Int32]>
+    private let values: Lock<[Int32]>
     /// How many came.
     public let count: Int
 
     init(adopting values: [Int32]) {
         count = values.count
-        self.values = Mutex(values)
+        self.values = Lock(values)
     }
 
     deinit {

@@ -38,8 +38,8 @@ public enum Faults {
     }
 
     private static let armed = Atomic<Bool>(false)
-    private static let state = Mutex(State())
-    private static let points = Mutex<[String: String]>([:])
+    private static let state = Lock(State())
+    private static let points = Lock<[String: String]>([:])
 
     @inline(__always) static var isArmed: Bool { armed.load(ordering: .relaxed) }
 

@@ -55,7 +55,7 @@ public enum Log {
     private static let minimumLevel = Atomic<UInt8>(Level.warning.rawValue)
     private static let outputDescriptor = Atomic<Int32>(2)
     private static let outputFormat = Atomic<UInt8>(Format.text.rawValue)
-    private static let identity = Mutex<(component: String, sandbox: String)>((component: "nestbox", sandbox: ""))
+    private static let identity = Lock<(component: String, sandbox: String)>((component: "nestbox", sandbox: ""))
 
     /// Sets everything. `descriptor` stays the caller's; it must outlive the process's last line.
     public static func configure(level: Level, format: Format, descriptor: Int32, component: String, sandbox: String = "") {

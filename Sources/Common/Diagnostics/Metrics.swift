@@ -1,3 +1,4 @@
+internal import Host
 internal import Synchronization
 
 /// A number that only grows. Adding to it is one atomic add.
@@ -27,9 +28,9 @@ public final class Counter: Sendable {
 
 /// The process's counters and gauges. Make them once, as `static let`, and keep them.
 public enum Metrics {
-    private static let all = Mutex<[Counter]>([])
+    private static let all = Lock<[Counter]>([])
     /// Values that are computed when they are read.
-    private static let sampled = Mutex<[(family: String, help: String, read: @Sendable () -> UInt64)]>([])
+    private static let sampled = Lock<[(family: String, help: String, read: @Sendable () -> UInt64)]>([])
     /// More than this many are not registered: a label made of guest data must not grow the process.
     public static let maximum = 4096
 

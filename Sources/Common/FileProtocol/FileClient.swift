@@ -12,7 +12,7 @@ public final class FileClient: Sendable {
     private final class Waiter: Sendable {
         enum Outcome { case none, reply(Frame), lead, failed }
         let parker = Parker()
-        let outcome = Mutex(Outcome.none)
+        let outcome = Lock(Outcome.none)
         func resolve(_ value: consuming Outcome) {
             let value = value
             outcome.withLock { $0 = value }
@@ -53,9 +53,9 @@ public final class FileClient: Sendable {
     }
 
     private let socket: SharedDescriptor
-    private let state = Mutex(State())
-    private let receiver: Mutex<FrameReceiver>
-    private let sending = Mutex<Void>(())
+    private let state = Lock(State())
+    private let receiver: Lock<FrameReceiver>
+    private let sending = Lock<Void>(())
     private let onFailure: @Sendable (String) -> Void
     /// Requests sent since the start.
     private let requests = Atomic<UInt64>(0)
@@ -71,7 +71,7 @@ public final class FileClient: Sendable {
         var receiver = FrameReceiver(socket: shared.rawValue)
         _ = try Handshake.asClient(shared.rawValue, &receiver)
         self.socket = shared
-        self.receiver = Mutex(receiver)
+        self.receiver = Lock(receiver)
         self.onFailure = onFailure
     }
 

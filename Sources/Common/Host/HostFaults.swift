@@ -5,7 +5,7 @@ public import Synchronization
 public enum HostFaults {
     /// Whether `intercept` is asked. One load and a branch for every host call.
     @usableFromInline static let isArmed = Atomic<Bool>(false)
-    private static let hook = Mutex<(@Sendable (SystemCallNumber) -> Int?)?>(nil)
+    private static let hook = Lock<(@Sendable (SystemCallNumber) -> Int?)?>(nil)
 
     /// From now on every call through `HostCall.raw` is shown to `body`, which answers in the host's place (a result or a negated errno) or
     /// returns nil. nil ends it.

@@ -31,9 +31,14 @@ public final class Parker: Sendable {
     }
 
     /// Wakes the owner, or lets its next `park` return at once. Any thread may call it.
-    public func unpark() {
-        if state.exchange(1, ordering: .acquiringAndReleasing) == 2 { HostCall.futexWake(state, count: 1) }
-    }
+    public func unpark() { if post() { ring() } }
+
+    /// The first half of `unpark`: leaves the wake-up. Whether the owner sleeps, so that `ring` must follow: best without a lock held that the owner will
+    /// want, for it may run at once in place of the caller.
+    public func post() -> Bool { state.exchange(1, ordering: .acquiringAndReleasing) == 2 }
+
+    /// The second half.
+    public func ring() { HostCall.futexWake(state, count: 1) }
 }
 
 extension HostCall {

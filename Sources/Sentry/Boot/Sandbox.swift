@@ -11,15 +11,15 @@ import SentryVFS
 import Synchronization
 
 /// The containers of this Sentry and what the Supervisor may do with them. Its methods are called on the control thread; what happens to a
-/// container on other threads (a process ends, the Gofer goes away) comes in through closures that only touch `Mutex`ed state and replies.
+/// container on other threads (a process ends, the Gofer goes away) comes in through closures that only touch `Lock`ed state and replies.
 final class Sandbox: Sendable {
     let kernel: Kernel
     /// Processors shown to guests.
     let processorCount: Int
     /// What guests may know of the machine.
     let facts: HostFacts
-    private let containers = Mutex<[String: SandboxContainer]>([:])
-    private let eventStreams = Mutex<[ControlReply]>([])
+    private let containers = Lock<[String: SandboxContainer]>([:])
+    private let eventStreams = Lock<[ControlReply]>([])
     /// Makes the control server return: the process ends with the first container's status.
     let finish: @Sendable (Int32) -> Void
 

@@ -41,8 +41,8 @@ final class SandboxContainer: Sendable {
         var processes: [Int32: Process] = [:]
         var report: Control.ExitReport?
     }
-    private let state = Mutex(State())
-    private let exitWatcher = Mutex<CallbackWaiter?>(nil)
+    private let state = Lock(State())
+    private let exitWatcher = Lock<CallbackWaiter?>(nil)
 
     /// The most memory that any report has seen, in bytes.
     private let memoryPeak = Atomic<UInt64>(0)
@@ -256,7 +256,7 @@ final class SandboxContainer: Sendable {
         guard status == .created || status == .running || status == .paused else {
             throw SandboxError(.wrongState, "cannot exec in a \(status) container", hint: "start it first")
         }
-        let slot = Mutex<Int32>(0)
+        let slot = Lock<Int32>(0)
         let prepared = try Self.prepare(specification, in: container, namespace, terminals, descriptors) {
             [weak self] report in self?.processEnded(slot.withLock { $0 }, report)
         }
@@ -470,5 +470,8 @@ final class CallbackWaiter: Waiter, @unchecked Sendable {  // Immutable.
         self.body = body
         super.init(mask: .POLLIN)
     }
-    override func wake(_ events: PollEvents) { body() }
+    override func wake(_ events: PollEvents) -> Parker? {
+        body()
+        return nil
+    }
 }

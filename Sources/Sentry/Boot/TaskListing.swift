@@ -5,7 +5,6 @@ import SentryKernel
 import SentryMemory
 import SentryPlatform
 import SentryVFS
-import Synchronization
 
 /// What `ps` and debugging see of the tasks.
 enum TaskListing {

@@ -222,6 +222,6 @@ extension Container {
 final class ParkingWaiter: Waiter, @unchecked Sendable {  // Immutable.
     private let parker = Parker()
     init() { super.init(mask: .POLLIN) }
-    override func wake(_ events: PollEvents) { parker.unpark() }
+    override func wake(_ events: PollEvents) -> Parker? { parker.post() ? parker : nil }
     func park() { _ = parker.park() }
 }

@@ -1,5 +1,5 @@
 public import Diagnostics
-import Host
+public import Host
 import LinuxABI
 public import SentryMemory
 public import SentryVFS
@@ -75,7 +75,7 @@ public final class Container: Sendable {
         /// How many tasks the guest's out-of-memory killer chose.
         public var outOfMemoryKills: UInt64 = 0
     }
-    public let state: Mutex<State>
+    public let state: Lock<State>
     /// Tasks alive now.
     let taskCount = Atomic<Int>(0)
     /// Signals queued with information, for RLIMIT_SIGPENDING.
@@ -96,7 +96,7 @@ public final class Container: Sendable {
         ipc = IPCNamespace(memoryFile: configuration.memoryFile)
         load = LoadAverage(start: HostClock.monotonic)
         userNamespace = configuration.userNamespace
-        state = Mutex(
+        state = Lock(
             State(hostName: configuration.hostName, domainName: configuration.domainName, tasksLimit: configuration.tasksLimit))
     }
 

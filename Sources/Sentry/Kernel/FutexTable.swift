@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 public import SentryMemory
 import Synchronization
@@ -56,7 +57,7 @@ public final class FutexTable: Sendable {
         var entry: FutexEntry
     }
     final class Bucket: Sendable {
-        let queue = Mutex<[Queued]>([])
+        let queue = Lock<[Queued]>([])
     }
     private static let count = 256
     let buckets: [Bucket]
@@ -101,11 +102,13 @@ public final class FutexTable: Sendable {
     /// Wakes up to `count` waiters whose bits meet `bitset`; how many.
     @discardableResult
     public func wake(_ key: FutexKey, count: Int, bitset: UInt32 = Futex.FUTEX_BITSET_MATCH_ANY) -> Int {
-        buckets[index(key)].queue.withLock { Self.wake(&$0, key, count, bitset) }
+        var sleeper: Parker?
+        defer { sleeper?.ring() }
+        return buckets[index(key)].queue.withLock { Self.wake(&$0, key, count, bitset, &sleeper) }
     }
 
-    /// Wakes waiters of a locked queue.
-    static func wake(_ queue: inout [Queued], _ key: FutexKey, _ count: Int, _ bitset: UInt32) -> Int {
+    /// Wakes waiters of a locked queue. The last one that sleeps is left in `sleeper`, to be rung when the queue is free.
+    static func wake(_ queue: inout [Queued], _ key: FutexKey, _ count: Int, _ bitset: UInt32, _ sleeper: inout Parker?) -> Int {
         var woken = 0
         guard count > 0, !queue.isEmpty else { return 0 }
         queue.removeAll { queued in
@@ -115,7 +118,11 @@ public final class FutexTable: Sendable {
             queued.entry.bucket.store(-1, ordering: .releasing)
             // A waiter of several futexes may have been woken by another one.
             if queued.entry.waiter.markWoken(queued.entry.index) {
-                queued.entry.waiter.task.unblock()
+                let parker = queued.entry.waiter.task.parker
+                if parker.post() {
+                    sleeper?.ring()
+                    sleeper = parker
+                }
                 woken += 1
             }
             return true
@@ -151,9 +158,11 @@ public final class FutexTable: Sendable {
     func requeue(_ first: FutexKey, _ second: FutexKey, wake: Int, move: Int, check: () throws(Errno) -> Void) throws(Errno) -> (
         woken: Int, moved: Int
     ) {
-        try withQueues(first, second) { queue, target, _ throws(Errno) in
+        var sleeper: Parker?
+        defer { sleeper?.ring() }
+        return try withQueues(first, second) { queue, target, _ throws(Errno) in
             try check()
-            let woken = Self.wake(&queue, first, wake, Futex.FUTEX_BITSET_MATCH_ANY)
+            let woken = Self.wake(&queue, first, wake, Futex.FUTEX_BITSET_MATCH_ANY, &sleeper)
             var moved = 0
             let bucket = index(second)
             if first != second {

@@ -140,9 +140,9 @@ public final class IPCNamespace: Sendable {
     let memoryFile: MemoryFile
     /// Where the inodes of shared memory are, as /proc/PID/maps shows them.
     let device = FileSystem.makeDevice()
-    let segments = Mutex(IPCTable<SharedMemorySegment>(maximum: SharedMemory.SHMMNI))
-    let semaphores = Mutex(IPCTable<SemaphoreSet>(maximum: Semaphores.SEMMNI))
-    let queues = Mutex(IPCTable<MessageQueue>(maximum: Messages.MSGMNI))
+    let segments = Lock(IPCTable<SharedMemorySegment>(maximum: SharedMemory.SHMMNI))
+    let semaphores = Lock(IPCTable<SemaphoreSet>(maximum: Semaphores.SEMMNI))
+    let queues = Lock(IPCTable<MessageQueue>(maximum: Messages.MSGMNI))
     /// What the objects cost the Sentry, in bytes: a bound that Linux has in the memory of the container.
     private let cost = Atomic<Int>(0)
     private static let maximumCost = 64 << 20

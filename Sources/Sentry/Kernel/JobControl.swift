@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// Process groups, sessions and controlling terminals (credentials(7), setpgid(2), setsid(2), tty_ioctl(4)).
 extension KernelTask {

@@ -1,5 +1,5 @@
 public import Diagnostics
-import Host
+public import Host
 public import LinuxABI
 public import SentryPlatform
 import Synchronization
@@ -38,7 +38,7 @@ public final class Kernel: Sendable {
         var unsupported: [String: UInt64] = [:]
         var nextNamespace: UInt64 = 0xF000_0000
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let traceSystemCalls = Atomic<Bool>(false)
     /// More distinct names than this are counted as one: a guest must not grow the table.
     private static let maximumUnsupported = 2048

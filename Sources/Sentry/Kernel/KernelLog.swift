@@ -1,5 +1,4 @@
 import Host
-import Synchronization
 
 /// The kernel's message buffer (syslog(2), dmesg(1)).
 public final class KernelLog: Sendable {
@@ -13,7 +12,7 @@ public final class KernelLog: Sendable {
         /// Entries before this index were cleared (SYSLOG_ACTION_CLEAR).
         var cleared = 0
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private static let maximum = 512
 
     public init() {}

@@ -1,4 +1,4 @@
-import Host
+public import Host
 public import LinuxABI
 import SentryPlatform
 public import SentryVFS
@@ -11,7 +11,7 @@ public final class TaskWaiter: Waiter, @unchecked Sendable {  // Immutable.
         self.task = task
         super.init(mask: events)
     }
-    public override func wake(_ events: PollEvents) { task.parker.unpark() }
+    public override func wake(_ events: PollEvents) -> Parker? { task.parker.post() ? task.parker : nil }
 }
 
 extension KernelTask {

@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 import SentryMemory
 import SentryPlatform

@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 import SentryMemory
 import SentryVFS
@@ -114,6 +115,8 @@ extension KernelTask {
         case Futex.FUTEX_OP_XOR: change = (.xor, argument)
         default: throw .ENOSYS
         }
+        var sleeper: Parker?
+        defer { sleeper?.ring() }
         return try kernel.futexes.withQueues(first, second) { queue, other, isSame throws(Errno) in
             let old = Int32(bitPattern: try space.atomicUpdate(target, change.0, change.1))
             let isTrue: Bool
@@ -126,13 +129,13 @@ extension KernelTask {
             case Futex.FUTEX_OP_CMP_GE: isTrue = old >= comparand
             default: throw .ENOSYS
             }
-            var woken = FutexTable.wake(&queue, first, max(1, Int(wake)), Futex.FUTEX_BITSET_MATCH_ANY)
+            var woken = FutexTable.wake(&queue, first, max(1, Int(wake)), Futex.FUTEX_BITSET_MATCH_ANY, &sleeper)
             if isTrue {
                 let count = max(1, Int(wakeTarget))
                 woken +=
                     isSame
-                    ? FutexTable.wake(&queue, second, count, Futex.FUTEX_BITSET_MATCH_ANY)
-                    : FutexTable.wake(&other, second, count, Futex.FUTEX_BITSET_MATCH_ANY)
+                    ? FutexTable.wake(&queue, second, count, Futex.FUTEX_BITSET_MATCH_ANY, &sleeper)
+                    : FutexTable.wake(&other, second, count, Futex.FUTEX_BITSET_MATCH_ANY, &sleeper)
             }
             return woken
         }

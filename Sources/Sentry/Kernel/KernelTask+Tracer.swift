@@ -282,5 +282,5 @@ extension KernelTask {
 
 /// What a job on a tracee's thread gives back.
 private final class TraceAnswer<R: Sendable>: Sendable {
-    let value = Mutex<Result<R, Errno>?>(nil)
+    let value = Lock<Result<R, Errno>?>(nil)
 }

@@ -109,7 +109,7 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     let readCalls = Atomic<UInt64>(0)
     let writeCalls = Atomic<UInt64>(0)
     /// The system call in which the task last went to sleep (/proc/PID/syscall).
-    let sleepingCall = Mutex<SleepingCall?>(nil)
+    let sleepingCall = Lock<SleepingCall?>(nil)
     /// nice(2): -20 to 19.
     let niceValue = Atomic<Int32>(0)
     /// The virtual processor of a task that uses restartable sequences, -1 for none now. Written with the lock of `VirtualProcessors` held.
@@ -136,17 +136,17 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
         /// Signals that rt_sigtimedwait waits for although they are blocked.
         var waiting: SignalSet = []
     }
-    let signals: Mutex<SignalState>
+    let signals: Lock<SignalState>
     /// Copies of `own` for other threads.
-    private let shared: Mutex<TaskResources>
-    let scheduling: Mutex<SchedulingState>
+    private let shared: Lock<TaskResources>
+    let scheduling: Lock<SchedulingState>
     /// Another thread's filter with TSYNC changes it too.
-    let seccomp: Mutex<SeccompState>
+    let seccomp: Lock<SeccompState>
 
     /// ptrace(2): tracer and tracees.
     let trace = TreeProtected(TraceLinks())
     /// The ptrace stop that the task stands in. Whoever holds the lock of an open stop may touch `registers` and `savedMask`.
-    let traceStop = Mutex(TraceStop())
+    let traceStop = Lock(TraceStop())
 
     // MARK: own thread
 
@@ -184,7 +184,7 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// personality(2)
     public var personality: UInt32 = 0
     /// Signals blocked futex PI owners etc. hold; see FutexTable.
-    let heldPriorityFutexes = Mutex<[FutexKey]>([])
+    let heldPriorityFutexes = Lock<[FutexKey]>([])
     /// rseq(2)
     var sequences = SequenceArea()
     /// Changed by a tracer with the lock of `traceStop` held.
@@ -206,12 +206,12 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
         self.context = context
         self.startTime = startTime
         threadIDStorage = Atomic(threadID)
-        signals = Mutex(SignalState(mask: mask))
-        shared = Mutex(resources)
-        scheduling = Mutex(SchedulingState(processorCount: container.processorCount))
+        signals = Lock(SignalState(mask: mask))
+        shared = Lock(resources)
+        scheduling = Lock(SchedulingState(processorCount: container.processorCount))
         own = resources
         self.registers = registers
-        self.seccomp = Mutex(seccomp)
+        self.seccomp = Lock(seccomp)
         hasSeccomp = Atomic(seccomp.isActive)
     }
 

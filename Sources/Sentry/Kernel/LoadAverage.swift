@@ -1,4 +1,4 @@
-import Synchronization
+import Host
 
 /// The load averages of /proc/loadavg, from processor time.
 ///
@@ -12,7 +12,7 @@ public final class LoadAverage: Sendable {
         /// With 11 binary digits after the point, as Linux keeps them.
         var averages: InlineArray<3, UInt64> = [0, 0, 0]
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
     /// 1.0
     private static let one: UInt64 = 2048
     /// What is left of an average of 1, 5 and 15 minutes after one step: 2048 / exp(5 s / the time).
@@ -20,7 +20,7 @@ public final class LoadAverage: Sendable {
     private static let step: UInt64 = 5_000_000_000
 
     /// `start`: CLOCK_MONOTONIC, in nanoseconds.
-    public init(start: UInt64) { state = Mutex(State(time: start)) }
+    public init(start: UInt64) { state = Lock(State(time: start)) }
 
     /// The averages in hundredths at `now`, when `used` nanoseconds of processor time have been used since the start.
     public func averages(now: UInt64, used: UInt64) -> InlineArray<3, UInt64> {

@@ -1,7 +1,6 @@
 import Host
 public import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// A message queue (msgget(2)).
 public final class MessageQueue: IPCObject {
@@ -33,7 +32,7 @@ public final class MessageQueue: IPCObject {
         var messages: [Message] = []
         var isRemoved = false
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
     private let senders = WaitQueue()
     private let receivers = WaitQueue()
     private let namespace: IPCNamespace
@@ -43,7 +42,7 @@ public final class MessageQueue: IPCObject {
         self.namespace = namespace
         let status = Status(
             permissions: IPCPermissions(task, identifier: identifier, key: key, mode: mode), changeTime: HostClock.realtime / 1_000_000_000)
-        state = Mutex(State(status: status))
+        state = Lock(State(status: status))
     }
 
     deinit { namespace.uncharge(256 + state.withLock { $0.messages.reduce(0) { $0 + $1.cost } }) }

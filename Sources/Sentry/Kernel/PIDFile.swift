@@ -1,6 +1,5 @@
 public import LinuxABI
 public import SentryVFS
-import Synchronization
 
 /// What pidfd_open(2) gives: refers to a process, readable once it has ended.
 public final class PIDFile: FileDescription, @unchecked Sendable {  // Immutable.

@@ -1,5 +1,4 @@
 import LinuxABI
-import Synchronization
 
 /// Process ids of one container, or of several that share them (pid_namespaces(7)). Every task lives in exactly one.
 public final class PIDNamespace: Sendable {

@@ -1,6 +1,5 @@
 import Host
 public import LinuxABI
-import Synchronization
 
 /// A timer of timer_create(2). Signals are queued at most once per timer; what expires meanwhile counts as overrun, and the timer goes on when its
 /// signal is taken (as in Linux, so that a short interval cannot outrun its process).
@@ -24,7 +23,7 @@ public final class PosixTimer: Sendable {
         var overrun: UInt64 = 0
         var timer: KernelTimer?
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     fileprivate init(
         identifier: Int32, clock: ClockSource, notification: Int32, signal: Int32, value: UInt64, target: KernelTask?, group: ThreadGroup

@@ -1,5 +1,5 @@
+import Host
 public import LinuxABI
-import Synchronization
 
 /// What the tty layer sets as a session's controlling terminal. The kernel only keeps it and tells it when the session ends.
 public protocol ControllingTerminal: AnyObject, Sendable {

@@ -1,4 +1,4 @@
-import Host
+public import Host
 import LinuxABI
 public import SentryMemory
 public import SentryVFS
@@ -23,7 +23,7 @@ public final class ProcessMemory: Sendable {
         public var startStack: UInt64 = 0
         public init() {}
     }
-    public let layout: Mutex<Layout>
+    public let layout: Lock<Layout>
     /// prctl(PR_SET_DUMPABLE): 0 not, 1 dumpable, 2 as root only.
     public let dumpable: Atomic<Int32>
     /// membarrier(2) registrations (MEMBARRIER_CMD_* bits).
@@ -36,7 +36,7 @@ public final class ProcessMemory: Sendable {
 
     public init(_ space: AddressSpace, layout: Layout, dumpable: Int32 = 1) {
         self.space = space
-        self.layout = Mutex(layout)
+        self.layout = Lock(layout)
         self.dumpable = Atomic(dumpable)
     }
 
@@ -56,7 +56,7 @@ public final class Completion: Sendable {
         var isDone = false
         var waiter: KernelTask?
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     init() {}
     var isDone: Bool { state.withLock { $0.isDone } }
     func setWaiter(_ task: KernelTask?) { state.withLock { $0.waiter = task } }

@@ -35,7 +35,7 @@ final class ProcessTimers: Sendable {
         var posix: [Int32: PosixTimer] = [:]
         var nextIdentifier: Int32 = 0
     }
-    let state = Mutex(State())
+    let state = Lock(State())
     /// CPU timers are armed but no thread of the process was running at the last check: the next one to wake up arms it again.
     let isDormant = Atomic<Bool>(false)
 

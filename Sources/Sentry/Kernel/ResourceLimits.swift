@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 public import SentryMemory
-import Synchronization
 
 /// One limit: struct rlimit64.
 @frozen public struct ResourceLimit: Hashable, Sendable {
@@ -14,7 +14,7 @@ import Synchronization
 
 /// The limits of a process (getrlimit(2)); by index of `Resource`.
 public final class ResourceLimits: Sendable {
-    private let values: Mutex<[ResourceLimit]>
+    private let values: Lock<[ResourceLimit]>
 
     /// Linux's defaults for a first process.
     public static let defaults: [ResourceLimit] = {
@@ -34,7 +34,7 @@ public final class ResourceLimits: Sendable {
 
     /// `values` shorter than 16 are filled up with the defaults.
     public init(_ values: [ResourceLimit] = ResourceLimits.defaults) {
-        self.values = Mutex(Array((values + Self.defaults.dropFirst(values.count)).prefix(Resource.RLIM_NLIMITS)))
+        self.values = Lock(Array((values + Self.defaults.dropFirst(values.count)).prefix(Resource.RLIM_NLIMITS)))
     }
 
     /// A limit; unlimited for an unknown resource.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Host
 public import LinuxABI
 import SentryMemory
 import SentryPlatform
@@ -10,7 +11,7 @@ import Synchronization
 public final class SeccompChain: Sendable {
     let filters: [SeccompFilter]
     /// By number: the verdict in the lower half, bit 32 set when it is known.
-    private let cache: Mutex<[UInt64]>
+    private let cache: Lock<[UInt64]>
     /// Instructions of all filters, with Linux's penalty of 4 per filter (MAX_INSNS_PER_PATH).
     let length: Int
     private static let maximumLength = 32768
@@ -19,7 +20,7 @@ public final class SeccompChain: Sendable {
         self.filters = filters
         length = filters.reduce(0) { $0 + $1.instructions.count + 4 }
         if length > Self.maximumLength { throw .ENOMEM }
-        cache = Mutex([UInt64](repeating: 0, count: 512))
+        cache = Lock([UInt64](repeating: 0, count: 512))
     }
 
     /// The most restrictive verdict; of equal actions, the newest filter's data.

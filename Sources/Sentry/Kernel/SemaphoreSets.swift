@@ -52,7 +52,7 @@ public final class SemaphoreSet: IPCObject {
         var undoCount = 0
         var isRemoved = false
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
     private let changes = WaitQueue()
     private let namespace: IPCNamespace
     public let count: Int
@@ -64,7 +64,7 @@ public final class SemaphoreSet: IPCObject {
         self.count = count
         let status = Status(
             permissions: IPCPermissions(task, identifier: identifier, key: key, mode: mode), changeTime: HostClock.realtime / 1_000_000_000)
-        state = Mutex(State(status: status, semaphores: [Semaphore](repeating: Semaphore(), count: count)))
+        state = Lock(State(status: status, semaphores: [Semaphore](repeating: Semaphore(), count: count)))
     }
 
     deinit { namespace.uncharge(256 + count * MemoryLayout<Semaphore>.size + state.withLock { $0.undoCount } * Self.undoCost) }

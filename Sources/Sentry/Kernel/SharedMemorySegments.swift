@@ -3,7 +3,6 @@ public import LinuxABI
 public import SentryMemory
 import SentryPlatform
 import SentryVFS
-import Synchronization
 
 /// A shared memory segment (shmget(2)).
 public final class SharedMemorySegment: IPCObject, MappableObject {
@@ -23,7 +22,7 @@ public final class SharedMemorySegment: IPCObject, MappableObject {
     }
     public let size: UInt64
     private let range: Range<UInt64>
-    private let state: Mutex<State>
+    private let state: Lock<State>
     private let namespace: IPCNamespace
     public let mappingIdentity: MappingIdentity
     public let mappingPath: [UInt8]
@@ -38,7 +37,7 @@ public final class SharedMemorySegment: IPCObject, MappableObject {
         mappingIdentity = MappingIdentity(device: namespace.device, inode: UInt64(identifier))
         let digits = String(UInt32(bitPattern: key), radix: 16)
         mappingPath = Array(("/SYSV" + String(repeating: "0", count: 8 - digits.count) + digits + " (deleted)").utf8)
-        state = Mutex(
+        state = Lock(
             State(
                 permissions: IPCPermissions(task, identifier: identifier, key: key, mode: mode),
                 changeTime: HostClock.realtime / 1_000_000_000,

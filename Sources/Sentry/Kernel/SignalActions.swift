@@ -1,5 +1,5 @@
+import Host
 public import LinuxABI
-import Synchronization
 
 /// What a signal does when nobody handles it (signal(7)).
 public enum DefaultAction: Sendable, Hashable {
@@ -24,10 +24,10 @@ public enum DefaultAction: Sendable, Hashable {
 
 /// The handlers of a process (Linux: struct sighand_struct), shared by CLONE_SIGHAND.
 public final class SignalActions: Sendable {
-    private let table: Mutex<[SignalAction]>
+    private let table: Lock<[SignalAction]>
 
-    public init() { table = Mutex([SignalAction](repeating: SignalAction(), count: 64)) }
-    private init(_ actions: [SignalAction]) { table = Mutex(actions) }
+    public init() { table = Lock([SignalAction](repeating: SignalAction(), count: 64)) }
+    private init(_ actions: [SignalAction]) { table = Lock(actions) }
 
     /// The action of a valid signal; the default action for any other number.
     public func get(_ signal: Int32) -> SignalAction {

@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// Where a task sleeps: /proc/PID/syscall.
 public struct SleepingCall: Sendable {

@@ -1,3 +1,4 @@
+public import Host
 public import LinuxABI
 public import SentryVFS
 public import Synchronization
@@ -37,7 +38,7 @@ public final class ThreadGroup: Sendable {
         /// CLD_STOPPED or CLD_CONTINUED, still to be told to the parent by a thread of this process.
         var notice: Int32?
     }
-    let signals: Mutex<SignalState>
+    let signals: Lock<SignalState>
 
     /// Protected by the tree lock.
     public struct TreeState: Sendable {
@@ -69,7 +70,7 @@ public final class ThreadGroup: Sendable {
     public let exitEvents = WaitQueue()
     /// Woken when a signal is queued for the process or a thread (events: POLLIN); signalfd.
     public let signalArrivals = WaitQueue()
-    let accounting = Mutex(Accounting())
+    let accounting = Lock(Accounting())
     /// ITIMER_* and POSIX timers.
     let timers = ProcessTimers()
     /// oom_score_adj of proc(5), -1000 to 1000; children inherit it.
@@ -88,7 +89,7 @@ public final class ThreadGroup: Sendable {
         self.startTime = startTime
         self.limits = limits
         self.onExit = onExit
-        signals = Mutex(SignalState(actions: actions))
+        signals = Lock(SignalState(actions: actions))
         tree = TreeProtected(TreeState(parent: parent, processGroup: processGroup, exitSignal: exitSignal))
     }
 

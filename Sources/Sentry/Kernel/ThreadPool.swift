@@ -1,14 +1,13 @@
 import Host
 import LinuxABI
-import Synchronization
 
 /// Host threads for guest tasks. A thread whose task has exited waits for the next one; few are kept.
 final class ThreadPool: Sendable {
     private final class Worker: Sendable {
         let parker = Parker()
-        let job = Mutex<(@Sendable () -> Void)?>(nil)
+        let job = Lock<(@Sendable () -> Void)?>(nil)
     }
-    private let idle = Mutex<[Worker]>([])
+    private let idle = Lock<[Worker]>([])
     /// Idle threads that are kept, and the stack of each in bytes (path walks and signal frames need a few tens of KiB).
     private static let maximumIdle = 16
     private static let stackSize = 512 << 10

@@ -20,7 +20,7 @@ public final class TimerQueue: Sendable {
         var heap: [Item] = []
         var hasThread = false
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let parker = Parker()
 
     public init() {}

@@ -1,5 +1,4 @@
 import LinuxABI
-import Synchronization
 
 /// Who traces whom (ptrace(2)). Protected by the tree lock.
 struct TraceLinks: Sendable {

@@ -1,4 +1,4 @@
-import Synchronization
+import Host
 
 /// Proof that the tree lock of the kernel is held. Only `TreeLock.withLock` makes one, and it cannot leave the closure.
 public struct TreeLocked: ~Escapable {
@@ -8,7 +8,7 @@ public struct TreeLocked: ~Escapable {
 /// The lock of the process tree (Linux: tasklist_lock): process ids, parents and children, process groups, sessions, exit states.
 /// Short sections only: nothing blocks, calls into files or touches guest memory while it is held.
 public final class TreeLock: Sendable {
-    private let mutex = Mutex<Void>(())
+    private let mutex = Lock<Void>(())
 
     @inline(__always) public func withLock<R, E: Error>(_ body: (TreeLocked) throws(E) -> R) throws(E) -> R {
         try mutex.withLock { _ throws(E) in try body(TreeLocked()) }

@@ -19,7 +19,7 @@ final class VirtualProcessors: Sendable {
         var next = 0
         var timer: KernelTimer?
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let isContended = Atomic<Bool>(false)
     /// How long a thread may keep others waiting, in nanoseconds.
     private static let slice: UInt64 = 4_000_000

@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// Which children wait4(2) and waitid(2) mean.
 public enum WaitSelector: Sendable {

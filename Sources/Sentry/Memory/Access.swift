@@ -1,7 +1,7 @@
 import CPlatform
+import Host
 public import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// The fault-safe copy of CPlatform: the number of bytes not copied. Addresses are the Sentry's.
 @inline(__always) func copyBytes(_ destination: UInt, _ source: UInt, _ count: Int) -> Int {

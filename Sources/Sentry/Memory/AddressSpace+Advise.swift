@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// madvise(2), mincore(2), populating.
 extension AddressSpace {

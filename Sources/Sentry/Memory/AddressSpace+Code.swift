@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 public import SentryPlatform
-import Synchronization
 
 /// What a platform may do with guest code to shorten its system calls.
 extension AddressSpace: GuestCode {

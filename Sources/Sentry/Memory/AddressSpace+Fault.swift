@@ -1,6 +1,6 @@
+import Host
 import LinuxABI
 public import SentryPlatform
-import Synchronization
 
 private let SIGBUS: Int32 = 7
 private let SIGSEGV: Int32 = 11

@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 public import SentryPlatform
-import Synchronization
 
 /// fork(2) and what changes mappings from outside.
 extension AddressSpace {

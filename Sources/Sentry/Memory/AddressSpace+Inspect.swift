@@ -1,6 +1,6 @@
+import Host
 import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// What /proc/PID/{maps,smaps,statm,status} and getrusage(2) show.
 extension AddressSpace {

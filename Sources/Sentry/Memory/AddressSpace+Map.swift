@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// mmap(2), munmap(2), brk(2).
 extension AddressSpace {

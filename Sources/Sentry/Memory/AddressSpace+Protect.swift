@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 public import SentryPlatform
-import Synchronization
 
 /// mprotect(2), mremap(2), mlock(2), msync(2).
 extension AddressSpace {

@@ -1,7 +1,6 @@
 import Host
 public import LinuxABI
 public import SentryPlatform
-import Synchronization
 
 /// A guest's memory: what it asked for (regions) over what backs it (runs of the memory file and of host files).
 ///
@@ -27,7 +26,7 @@ public final class AddressSpace: Sendable {
     let vdsoAddress: UInt64?
     /// Where the platform may map memory of its own.
     let trampolines: Range<UInt64>?
-    let state: Mutex<SpaceState>
+    let state: Lock<SpaceState>
 
     public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits())
         throws(Errno)
@@ -42,7 +41,7 @@ public final class AddressSpace: Sendable {
         minimumAddress = platform.minimumGuestAddress
         vdsoAddress = platform.vdsoAddress
         trampolines = platform.trampolines
-        self.state = Mutex(state)
+        self.state = Lock(state)
         platformSpace.attach(self)
     }
 

@@ -1,4 +1,5 @@
 import CPlatform
+import Host
 public import LinuxABI
 import SentryPlatform
 import Synchronization

@@ -1,7 +1,6 @@
 import Host
 import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// The Sentry's own view of a host file that guests have mapped: pieces of it, mapped when first looked at. Its lock is innermost.
 final class HostWindow: Sendable {
@@ -11,7 +10,7 @@ final class HostWindow: Sendable {
 
     let descriptor: SharedDescriptor
     let isWritable: Bool
-    private let pieces = Mutex<[UInt64: UInt]>([:])
+    private let pieces = Lock<[UInt64: UInt]>([:])
 
     init(_ descriptor: SharedDescriptor) {
         self.descriptor = descriptor
@@ -79,7 +78,7 @@ enum HostWindows {
         weak let window: HostWindow?
         init(_ window: HostWindow) { self.window = window }
     }
-    private static let table = Mutex<[ObjectIdentifier: Reference]>([:])
+    private static let table = Lock<[ObjectIdentifier: Reference]>([:])
 
     static func window(of descriptor: SharedDescriptor) -> HostWindow {
         table.withLock { table in

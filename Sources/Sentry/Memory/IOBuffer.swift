@@ -2,7 +2,6 @@ import CPlatform
 import Host
 public import LinuxABI
 import SentryPlatform
-import Synchronization
 
 /// Where the bytes of a read or write call are: guest memory (one address range or an iovec array) or a byte array of the Sentry. A cursor: every
 /// operation works at the front of what remains and advances by what it did.

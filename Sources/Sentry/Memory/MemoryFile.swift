@@ -20,8 +20,8 @@ public final class MemoryFile: Sendable {
     public func setLimit(_ bytes: UInt64) { limitBytes.store(bytes, ordering: .relaxed) }
     /// Where the file's first byte is in the Sentry.
     let base: UInt
-    private let allocator = Mutex(PageAllocator(capacity: MemoryFile.capacity))
-    private let outOfMemoryHandler = Mutex<(@Sendable () -> Void)?>(nil)
+    private let allocator = Lock(PageAllocator(capacity: MemoryFile.capacity))
+    private let outOfMemoryHandler = Lock<(@Sendable () -> Void)?>(nil)
 
     /// Takes over a tmpfs file or memfd, empty. `limit`: bytes that the container may hold; the host's tmpfs enforces it when it is mounted with
     /// `size=`.

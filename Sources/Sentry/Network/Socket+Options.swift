@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 public import SentryVFS
-import Synchronization
 
 /// getsockopt(2) and setsockopt(2) of SOL_SOCKET, which are alike for every family (socket(7)).
 extension Socket {

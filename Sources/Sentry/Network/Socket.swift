@@ -1,7 +1,7 @@
+public import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryVFS
-public import Synchronization
 
 /// A socket of any family (Linux: struct socket), as an open file. As with every file no operation waits: what cannot proceed throws EAGAIN, and
 /// the system call waits for readiness, up to `receiveTimeout` or `sendTimeout`. Subclasses add a family.
@@ -13,7 +13,7 @@ open class Socket: FileDescription, @unchecked Sendable {  // Subclasses keep th
     /// The protocol number that was asked for.
     public let protocolNumber: Int32
     /// What socket(7) options hold that every family has.
-    public let options = Mutex(SocketOptions())
+    public let options = Lock(SocketOptions())
 
     public init(path: Path, family: Int32, type: Int32, protocolNumber: Int32, flags: OpenFlags) {
         self.family = family

@@ -1,6 +1,5 @@
 public import Host
 public import LinuxABI
-import Synchronization
 
 /// A platform without processor: for unit tests and tools. Address spaces accept every batch and keep it for inspection; `run` is answered by a
 /// closure that the test supplies. Guest memory works as on a real platform, because the Sentry reaches it through the memory file.
@@ -27,7 +26,7 @@ public final class NullAddressSpace: PlatformAddressSpace {
         var failure: Errno?
         var death: StubDeath?
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init() {}
 
@@ -57,7 +56,7 @@ private final class NullContext: ExecutionContext {
         var interrupted = false
         var floatingPoint = [UInt8](repeating: 0, count: 576)
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let script: NullPlatform.Script
 
     init(script: @escaping NullPlatform.Script) { self.script = script }

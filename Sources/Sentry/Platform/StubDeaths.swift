@@ -10,8 +10,8 @@ public final class StubDeaths: Sendable {
         weak var space: (any PlatformAddressSpace)?
     }
     /// By number of the listener of the stub's filter.
-    private let entries = Mutex<[UInt64: Entry]>([:])
-    private let handler = Mutex<(@Sendable (any PlatformAddressSpace) -> Void)?>(nil)
+    private let entries = Lock<[UInt64: Entry]>([:])
+    private let handler = Lock<(@Sendable (any PlatformAddressSpace) -> Void)?>(nil)
     private let isStarted = Atomic<Bool>(false)
     private let epoll: HostEpoll?
 

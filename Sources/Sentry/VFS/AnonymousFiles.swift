@@ -11,7 +11,7 @@ public final class AnonymousFileSystem: FileSystem, @unchecked Sendable {
 
     private let magic: UInt64
     private let lastInode = Atomic<UInt64>(1000)
-    private let internalMount = Mutex<Mount?>(nil)
+    private let internalMount = Lock<Mount?>(nil)
 
     private init(typeName: String, minor: UInt32, magic: UInt64) {
         self.magic = magic
@@ -44,7 +44,7 @@ public final class AnonymousFileSystem: FileSystem, @unchecked Sendable {
 public final class AnonymousInode: Inode, @unchecked Sendable {
     static let shared = AnonymousInode(AnonymousFileSystem.inodes, mode: 0o600, user: 0, group: 0)
 
-    private let state: Mutex<FileAttributes>
+    private let state: Lock<FileAttributes>
 
     /// `mode`: type bits (none for anon_inodefs) and permission bits.
     public init(_ fileSystem: AnonymousFileSystem, mode: UInt32, user: UInt32, group: UInt32) {
@@ -58,7 +58,7 @@ public final class AnonymousInode: Inode, @unchecked Sendable {
         attributes.accessTime = now
         attributes.modificationTime = now
         attributes.changeTime = now
-        state = Mutex(attributes)
+        state = Lock(attributes)
         super.init(fileSystem: fileSystem, type: attributes.type)
     }
 

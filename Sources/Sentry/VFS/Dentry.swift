@@ -1,3 +1,4 @@
+public import Host
 public import Synchronization
 
 /// A name in the tree of one file system: parent, name and inode, and the cached children. Rename changes parent and name in place, so open files
@@ -14,7 +15,7 @@ public final class Dentry: Sendable {
         /// Cached children by name, negative ones included.
         var children = DentryTable()
     }
-    public let state: Mutex<State>
+    public let state: Lock<State>
     /// How many mounts sit on this dentry in any namespace.
     let mountCount = Atomic<Int>(0)
     /// Set by every look-up: the cache's second chance.
@@ -24,7 +25,7 @@ public final class Dentry: Sendable {
 
     public init(parent: Dentry?, name: [UInt8], inode: Inode?) {
         self.inode = inode
-        state = Mutex(State(parent: parent, name: name))
+        state = Lock(State(parent: parent, name: name))
     }
 
     deinit {

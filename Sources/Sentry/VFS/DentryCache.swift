@@ -1,3 +1,4 @@
+import Host
 import Synchronization
 
 /// Bounds how many dentries all file systems keep: a clock over the cached ones that gives up those nobody uses and nobody looked up lately.
@@ -11,7 +12,7 @@ public final class DentryCache: Sendable {
         var count = 0
         var limit = 65_536
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init() {}
 

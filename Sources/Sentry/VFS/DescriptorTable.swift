@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 import Synchronization
 
@@ -65,7 +66,7 @@ public final class DescriptorTable: Sendable {
             return entries[index]
         }
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// How many KernelTasks share the table; the last one to leave closes everything.
     private let users = Atomic<Int>(1)
     /// Linux's default of fs.nr_open.

@@ -1,5 +1,5 @@
+import Host
 public import LinuxABI
-import Synchronization
 
 /// What stands behind device nodes: a driver for each device number, registered by the file systems layer at boot. Nodes of every file system (tmpfs,
 /// gofer, overlay) open through it.
@@ -20,7 +20,7 @@ public final class DeviceRegistry: Sendable {
         var drivers: [Driver] = []
         var pipe: Opener?
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init() {}
 

@@ -1,3 +1,4 @@
+public import Host
 public import LinuxABI
 public import SentryMemory
 public import Synchronization
@@ -11,9 +12,9 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
     /// The access mode and creation flags given to open; status flags change by fcntl(F_SETFL).
     private let flagBits: Atomic<UInt32>
     /// The file offset; held while a read or write that uses it runs, as Linux's f_pos lock.
-    public let offset = Mutex<Int64>(0)
+    public let offset = Lock<Int64>(0)
     /// fcntl(F_SETOWN), F_SETSIG: used by O_ASYNC.
-    public let owner = Mutex<FileOwner>(FileOwner())
+    public let owner = Lock<FileOwner>(FileOwner())
     private let references = Atomic<Int>(0)
 
     public init(path: Path, flags: OpenFlags) {
@@ -53,7 +54,7 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
         if FileWatchers.anyone { path.dentry.notify(flags.isWritable ? .closeWrite : .closeNoWrite) }
         released(context)
     }
-    private let releaseObservers = Mutex<[any FileReleaseObserver]>([])
+    private let releaseObservers = Lock<[any FileReleaseObserver]>([])
     /// Tells `observer` when the last descriptor is gone; once per registration.
     public func addReleaseObserver(_ observer: any FileReleaseObserver) { releaseObservers.withLock { $0.append(observer) } }
     public func removeReleaseObserver(_ observer: any FileReleaseObserver) {

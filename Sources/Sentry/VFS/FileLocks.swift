@@ -1,5 +1,5 @@
+import Host
 public import LinuxABI
-import Synchronization
 
 /// Who holds a lock. POSIX record locks belong to a process (its descriptor table), flock and OFD locks to an open file.
 public enum LockOwner: Hashable, Sendable {
@@ -52,7 +52,7 @@ public final class FileLocks: Sendable {
         var records: [RecordLock] = []
         var whole: [LockOwner: Bool] = [:]
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// Notified whenever a lock goes or weakens.
     public let released = WaitQueue()
     /// The most record locks on one inode (ENOLCK).
@@ -162,7 +162,7 @@ public final class FileLocks: Sendable {
 
 /// Which process waits for which: finds the circles that F_SETLKW must refuse with EDEADLK. Locks of open files take no part (fcntl(2)).
 public enum LockDeadlocks {
-    private static let waits = Mutex<[LockOwner: (lock: RecordLock, locks: FileLocks)]>([:])
+    private static let waits = Lock<[LockOwner: (lock: RecordLock, locks: FileLocks)]>([:])
     /// How far the chain of waiters is followed (Linux: MAX_DEADLK_ITERATIONS).
     private static let maximumSteps = 10
 

@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 import Synchronization
 
@@ -34,11 +35,11 @@ open class FileSystem: @unchecked Sendable {  // Subclasses keep their state beh
     // MARK: What the VFS keeps of it
 
     /// Taken, before any directory lock, by renames from one directory to another.
-    let renameLock = Mutex<Void>(())
+    let renameLock = Lock<Void>(())
     /// Counts changes of names: a look-up of several components at once uses it to see that nothing moved meanwhile.
     let nameChanges = Atomic<UInt64>(0)
     private let mounts = Atomic<Int>(0)
-    private let cachedRoot = Mutex<Dentry?>(nil)
+    private let cachedRoot = Lock<Dentry?>(nil)
 
     /// The root's dentry, which every mount of this instance shares.
     public func rootDentry() throws(Errno) -> Dentry {

@@ -1,4 +1,4 @@
-public import Synchronization
+public import Host
 
 /// Root directory, working directory and umask of a task (Linux: struct fs_struct); shared by CLONE_FS.
 public final class FileSystemContext: Sendable {
@@ -7,9 +7,9 @@ public final class FileSystemContext: Sendable {
         public var workingDirectory: Path
         public var umask: UInt32
     }
-    public let state: Mutex<State>
+    public let state: Lock<State>
     public init(root: Path, workingDirectory: Path, umask: UInt32 = 0o022) {
-        state = Mutex(State(root: root, workingDirectory: workingDirectory, umask: umask))
+        state = Lock(State(root: root, workingDirectory: workingDirectory, umask: umask))
     }
     public var root: Path { state.withLock { $0.root } }
     public var workingDirectory: Path { state.withLock { $0.workingDirectory } }

@@ -1,5 +1,5 @@
+import Host
 public import LinuxABI
-import Synchronization
 
 /// The file system types that mount(2) knows and /proc/filesystems lists; registered by the layers above at boot.
 public final class FileSystemRegistry: Sendable {
@@ -8,7 +8,7 @@ public final class FileSystemRegistry: Sendable {
 
     public static let shared = FileSystemRegistry()
 
-    private let makers = Mutex<[(name: String, maker: Maker?)]>([])
+    private let makers = Lock<[(name: String, maker: Maker?)]>([])
 
     init() {}
 

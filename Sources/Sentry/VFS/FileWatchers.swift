@@ -1,3 +1,4 @@
+import Host
 import Synchronization
 
 /// What happened to a file: the IN_ bits of inotify(7).
@@ -31,7 +32,7 @@ open class FileWatcher: @unchecked Sendable {  // Subclasses keep what they chan
 
 /// The watchers of one inode.
 public final class FileWatchers: Sendable {
-    private let watchers = Mutex<[FileWatcher]>([])
+    private let watchers = Lock<[FileWatcher]>([])
     private let count = Atomic<Int>(0)
     /// How many watches there are at all: nobody pays for events while there are none.
     private static let total = Atomic<Int>(0)

@@ -1,5 +1,5 @@
+public import Host
 public import LinuxABI
-public import Synchronization
 
 /// One file of a file system: what a name refers to. Subclasses implement what their file system can do; what they leave out is refused with
 /// the errno Linux gives. Permission checks, path walking, mount read-only checks and name validation (not empty, no '/', at most 255 bytes,
@@ -21,7 +21,7 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     }
     /// The locks if there ever were any.
     public var existingLocks: FileLocks? { lockStorage.withLock { $0 } }
-    private let lockStorage = Mutex<FileLocks?>(nil)
+    private let lockStorage = Lock<FileLocks?>(nil)
     /// Who watches this inode (inotify(7)); made when first needed.
     public var watchers: FileWatchers {
         watcherStorage.withLock { storage in
@@ -33,9 +33,9 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     }
     /// The watchers if there ever were any.
     var existingWatchers: FileWatchers? { watcherStorage.withLock { $0 } }
-    private let watcherStorage = Mutex<FileWatchers?>(nil)
+    private let watcherStorage = Lock<FileWatchers?>(nil)
     /// Serialises look-ups and changes of a directory's entries.
-    public let directoryLock = Mutex<Void>(())
+    public let directoryLock = Lock<Void>(())
 
     public init(fileSystem: FileSystem, type: FileType) {
         self.fileSystem = fileSystem
@@ -124,9 +124,9 @@ open class Inode: @unchecked Sendable {  // Subclasses keep their state behind l
     open func removeExtendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) { throw .EOPNOTSUPP }
 
     /// What a Unix socket bound to this inode (type .socket) is; set by the network layer, which alone knows the type.
-    public let boundSocket = Mutex<(any AnyObject & Sendable)?>(nil)
+    public let boundSocket = Lock<(any AnyObject & Sendable)?>(nil)
     /// The pipe behind a FIFO inode (type .fifo); set by the pipe implementation.
-    public let fifo = Mutex<(any AnyObject & Sendable)?>(nil)
+    public let fifo = Lock<(any AnyObject & Sendable)?>(nil)
 }
 
 /// Requested access: the bits of access(2).

@@ -1,3 +1,4 @@
+public import Host
 public import Synchronization
 
 /// Per-mount flags of mount(2).
@@ -33,7 +34,7 @@ public final class Mount: Sendable {
         var children: [ObjectIdentifier: Mount] = [:]
         weak var namespace: MountNamespace?
     }
-    public let state: Mutex<State>
+    public let state: Lock<State>
     /// The flags once more, for readers without the lock.
     private let flagBits: Atomic<UInt32>
     private static let lastIdentifier = Atomic<UInt32>(20)
@@ -43,7 +44,7 @@ public final class Mount: Sendable {
         self.fileSystem = fileSystem
         self.root = root
         self.source = source
-        state = Mutex(State(flags: flags, parent: nil, mountPoint: nil))
+        state = Lock(State(flags: flags, parent: nil, mountPoint: nil))
         flagBits = Atomic(flags.rawValue)
         fileSystem.mountAdded()
     }

@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 import Synchronization
 
@@ -9,7 +10,7 @@ public final class MountNamespace: Sendable {
         var count = 1
     }
     /// Serialises changes.
-    private let tree: Mutex<Tree>
+    private let tree: Lock<Tree>
     /// The root of the tree.
     public var rootMount: Mount { tree.withLock { $0.rootMount } }
     public var root: Path {
@@ -25,12 +26,12 @@ public final class MountNamespace: Sendable {
     /// A namespace whose root is `fileSystem`'s.
     public init(root fileSystem: FileSystem, source: [UInt8], flags: MountFlags = []) throws(Errno) {
         let mount = Mount(fileSystem: fileSystem, root: try fileSystem.rootDentry(), source: source, flags: flags)
-        tree = Mutex(Tree(rootMount: mount))
+        tree = Lock(Tree(rootMount: mount))
         mount.state.withLock { $0.namespace = self }
     }
 
     private init(rootMount: Mount) {
-        tree = Mutex(Tree(rootMount: rootMount))
+        tree = Lock(Tree(rootMount: rootMount))
         rootMount.state.withLock { $0.namespace = self }
     }
 

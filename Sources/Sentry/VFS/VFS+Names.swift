@@ -1,5 +1,5 @@
+import Host
 public import LinuxABI
-import Synchronization
 
 extension VFS {
     /// Resolves the parent of a name that is to be made and runs `make` with the directory's lock held. EEXIST when the name exists.

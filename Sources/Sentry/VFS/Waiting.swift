@@ -1,13 +1,15 @@
+public import Host
 public import LinuxABI
 import Synchronization
 
 /// Somebody who waits for events of files, futexes, children, timers. Subclasses say what a wake-up means: a task unparks its thread, an
-/// epoll item joins its ready list. `wake` runs under the queue's lock and must neither block nor touch the queue.
+/// epoll item joins its ready list. `wake` runs under the queue's lock and must neither block nor touch the queue. It may return the parker of a thread that
+/// sleeps, for `notify` to ring when the lock is free.
 open class Waiter: @unchecked Sendable {  // Subclasses keep what they change behind a lock or an atomic.
     /// The events to be woken for; POLLERR and POLLHUP are always included.
     public let mask: PollEvents
     public init(mask: PollEvents) { self.mask = mask.union([.POLLERR, .POLLHUP]) }
-    open func wake(_ events: PollEvents) {}
+    open func wake(_ events: PollEvents) -> Parker? { nil }
     /// Of the exclusive waiters only one is woken at a time (EPOLLEXCLUSIVE), each in its turn.
     open var isExclusive: Bool { false }
 }
@@ -20,7 +22,7 @@ public final class WaitQueue: Sendable {
         var indices: [ObjectIdentifier: Int] = [:]
         var exclusive = 0
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let count = Atomic<Int>(0)
     /// From this many waiters on their places are indexed.
     private static let indexed = 16
@@ -66,26 +68,36 @@ public final class WaitQueue: Sendable {
     public var isEmpty: Bool { count.load(ordering: .sequentiallyConsistent) == 0 }
 
     /// Wakes every waiter that asked for any of `events`, and one of the exclusive ones. Costs one load when nobody waits.
-    public func notify(_ events: PollEvents) {
-        if isEmpty { return }
-        state.withLock { state in
+    public func notify(_ events: PollEvents) { post(events)?.ring() }
+
+    /// As `notify`, but leaves it to the caller to ring the last sleeper, if there is any: without locks that it will want.
+    public func post(_ events: PollEvents) -> Parker? {
+        if isEmpty { return nil }
+        return state.withLock { state in
+            var sleeper: Parker?
+            func wake(_ waiter: Waiter) {
+                guard let next = waiter.wake(events) else { return }
+                sleeper?.ring()
+                sleeper = next
+            }
             if state.exclusive == 0 {
-                for waiter in state.waiters where !waiter.mask.isDisjoint(with: events) { waiter.wake(events) }
-                return
+                for waiter in state.waiters where !waiter.mask.isDisjoint(with: events) { wake(waiter) }
+                return sleeper
             }
             var chosen: Int?
             for (index, waiter) in state.waiters.enumerated() where !waiter.mask.isDisjoint(with: events) {
-                if !waiter.isExclusive { waiter.wake(events) } else if chosen == nil { chosen = index }
+                if !waiter.isExclusive { wake(waiter) } else if chosen == nil { chosen = index }
             }
-            guard let chosen else { return }
+            guard let chosen else { return sleeper }
             let waiter = state.waiters[chosen]
-            waiter.wake(events)
+            wake(waiter)
             // To the end: the next one's turn.
             state.waiters.remove(at: chosen)
             state.waiters.append(waiter)
             if !state.indices.isEmpty {
                 for index in chosen..<state.waiters.count { state.indices[ObjectIdentifier(state.waiters[index])] = index }
             }
+            return sleeper
         }
     }
 }

@@ -19,6 +19,9 @@ static inline long chost_syscall(long number, long a, long b, long c, long d, lo
     return result;
 }
 
+// Tells the processor that this is a loop of looking.
+static inline void chost_pause(void) { __builtin_ia32_pause(); }
+
 // Sends `length` bytes and `descriptor_count` descriptors (SCM_RIGHTS) in one message: bytes sent, or -errno.
 long chost_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t descriptor_count, int flags);
 

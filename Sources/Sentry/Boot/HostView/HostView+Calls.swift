@@ -2,7 +2,6 @@ import Host
 import LinuxABI
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 extension HostView {
     /// The answer to one question. ENOSYS makes the kernel do without the operation.

@@ -1,8 +1,8 @@
+import Host
 import LinuxABI
 public import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// The limits of a container that only its cgroup shows: the host keeps them, the guest looks them up.
 public final class CgroupLimits: Sendable {
@@ -16,8 +16,8 @@ public final class CgroupLimits: Sendable {
         public var cpuShares: UInt64 = 0
         public init() {}
     }
-    private let values: Mutex<Values>
-    public init(_ values: Values) { self.values = Mutex(values) }
+    private let values: Lock<Values>
+    public init(_ values: Values) { self.values = Lock(values) }
 
     public var current: Values { values.withLock { $0 } }
 

@@ -1,11 +1,11 @@
+import Host
 import LinuxABI
 public import SentryKernel
 public import SentryVFS
-import Synchronization
 
 /// Registers what stands behind the device numbers a container may have nodes of.
 public enum DeviceDrivers {
-    private static let consoles = Mutex<[ObjectIdentifier: Terminal]>([:])
+    private static let consoles = Lock<[ObjectIdentifier: Terminal]>([:])
 
     /// Registers memory devices, terminals and the kernel's log with the registry. Once, at boot.
     public static func register(_ kernel: Kernel, _ registry: DeviceRegistry = .shared) {

@@ -3,13 +3,12 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// /dev/kmsg: the kernel's log, one record per read (Documentation/ABI/testing/dev-kmsg). Writing adds a record.
 final class KernelMessageFile: FileDescription, @unchecked Sendable {
     private let kernel: Kernel
     /// The index of the next record.
-    private let next = Mutex<Int>(0)
+    private let next = Lock<Int>(0)
     /// Longest record a writer may add, in bytes (LOG_LINE_MAX).
     private static let maximumLine = 1024 - 48
 

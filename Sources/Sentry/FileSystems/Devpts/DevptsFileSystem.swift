@@ -2,7 +2,6 @@ public import Host
 public import LinuxABI
 public import SentryKernel
 public import SentryVFS
-import Synchronization
 
 /// devpts (pts(4)): the slaves of pseudo-terminals, and the master multiplexer ptmx. Every instance has terminals of its own.
 public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable {  // State is behind a lock.
@@ -21,7 +20,7 @@ public final class DevptsFileSystem: SyntheticFileSystem, @unchecked Sendable { 
     private struct State {
         var slaves: [UInt32: SlaveInode] = [:]
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     public init(kernel: Kernel, device: UInt64, options: Options = Options()) {
         self.kernel = kernel

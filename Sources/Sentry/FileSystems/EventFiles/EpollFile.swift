@@ -1,4 +1,5 @@
 import DequeModule
+import Host
 public import LinuxABI
 public import SentryVFS
 import Synchronization
@@ -37,32 +38,32 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
         }
 
         override var isExclusive: Bool { flags & EpollFlag.EPOLLEXCLUSIVE != 0 }
-        override func wake(_ events: PollEvents) { owner?.enqueue(self) }
+        override func wake(_ events: PollEvents) -> Parker? { owner?.enqueue(self) }
     }
 
-    private let interest = Mutex<[Key: Item]>([:])
-    private let ready = Mutex<Deque<Item>>([])
+    private let interest = Lock<[Key: Item]>([:])
+    private let ready = Lock<Deque<Item>>([])
     private let waiters = WaitQueue()
     /// fs.epoll.max_user_watches, for one instance.
     private static let maximumItems = 1_000_000
     /// How deep instances may lie in one another (Linux: EP_MAX_NESTS).
     private static let maximumDepth = 4
     /// Serialises the additions that could close a circle of instances.
-    private static let nesting = Mutex<Void>(())
+    private static let nesting = Lock<Void>(())
 
     public init(flags: OpenFlags) {
         super.init(path: AnonymousFileSystem.place(kind: "[eventpoll]"), flags: flags.union(.O_RDWR))
     }
 
-    /// Puts an item on the ready list. Called under the wait queue's lock of its file.
-    private func enqueue(_ item: Item) {
-        if item.isDisarmed.load(ordering: .relaxed) { return }
+    /// Puts an item on the ready list: whom to ring for it. Called under the wait queue's lock of its file.
+    private func enqueue(_ item: Item) -> Parker? {
+        if item.isDisarmed.load(ordering: .relaxed) { return nil }
         let isNew = ready.withLock { ready -> Bool in
             if item.isQueued.exchange(true, ordering: .relaxed) { return false }
             ready.append(item)
             return true
         }
-        if isNew { waiters.notify(.readable) }
+        return isNew ? waiters.post(.readable) : nil
     }
 
     // MARK: epoll_ctl(2)
@@ -100,7 +101,7 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
     /// Registers with the file, and looks whether it is ready now.
     private func arm(_ item: Item) {
         item.file.add(item)
-        if !item.file.readiness(item.mask).isEmpty { enqueue(item) }
+        if !item.file.readiness(item.mask).isEmpty { enqueue(item)?.ring() }
     }
 
     private func checkNesting(of outer: EpollFile, depth: Int) throws(Errno) {
@@ -185,7 +186,7 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
             }
             result.append((events.rawValue, item.data))
         }
-        for item in again { enqueue(item) }
+        for item in again { enqueue(item)?.ring() }
         return result
     }
 

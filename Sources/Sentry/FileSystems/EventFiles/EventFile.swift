@@ -1,11 +1,11 @@
+import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// What eventfd(2) gives: a counter that writes add to and reads take.
 public final class EventFile: FileDescription, @unchecked Sendable {
-    private let counter: Mutex<UInt64>
+    private let counter: Lock<UInt64>
     private let isSemaphore: Bool
     private let queue = WaitQueue()
     /// The counter never gets above this.
@@ -13,7 +13,7 @@ public final class EventFile: FileDescription, @unchecked Sendable {
 
     /// `isSemaphore`: EFD_SEMAPHORE. `flags`: O_NONBLOCK.
     public init(_ initial: UInt64, isSemaphore: Bool, flags: OpenFlags) {
-        counter = Mutex(initial)
+        counter = Lock(initial)
         self.isSemaphore = isSemaphore
         super.init(path: AnonymousFileSystem.place(kind: "[eventfd]"), flags: flags.union(.O_RDWR))
     }

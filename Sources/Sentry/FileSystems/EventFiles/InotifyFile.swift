@@ -1,4 +1,5 @@
 import DequeModule
+import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryVFS
@@ -54,7 +55,7 @@ public final class InotifyFile: FileDescription, @unchecked Sendable {
         /// Bytes of `events` in a reader's buffer, for FIONREAD.
         var size = 0
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let waiters = WaitQueue()
     /// fs.inotify.max_queued_events and max_user_watches.
     private static let maximumEvents = 16_384

@@ -3,7 +3,6 @@ public import LinuxABI
 public import SentryKernel
 public import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// What timerfd_create(2) gives: a timer whose expirations are read.
 public final class TimerFile: FileDescription, @unchecked Sendable {
@@ -23,12 +22,12 @@ public final class TimerFile: FileDescription, @unchecked Sendable {
         /// Expirations that were not read yet.
         var expirations: UInt64 = 0
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let queue = WaitQueue()
     private let timers: TimerQueue
     /// CLOCK_REALTIME; else CLOCK_MONOTONIC or CLOCK_BOOTTIME.
     private let isRealTime: Bool
-    private let timer = Mutex<KernelTimer?>(nil)
+    private let timer = Lock<KernelTimer?>(nil)
 
     public init(isRealTime: Bool, timers: TimerQueue, flags: OpenFlags) {
         self.isRealTime = isRealTime

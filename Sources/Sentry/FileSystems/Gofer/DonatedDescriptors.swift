@@ -1,3 +1,4 @@
+import Host
 import SentryVFS
 import Synchronization
 
@@ -13,9 +14,9 @@ final class DonatedDescriptors: Sendable {
         var hand = 0
         var limit: Int
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
 
-    init(limit: Int) { state = Mutex(State(limit: max(16, limit))) }
+    init(limit: Int) { state = Lock(State(limit: max(16, limit))) }
 
     func setLimit(_ limit: Int) { state.withLock { $0.limit = max(16, limit) } }
 

@@ -2,7 +2,6 @@ public import FileProtocol
 import Host
 public import LinuxABI
 public import SentryVFS
-import Synchronization
 
 /// A tree that a Gofer serves (the root file system, a bind mount), as a file system of the guest.
 ///
@@ -21,7 +20,7 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     let lease: UInt64
     /// A second.
     public static let defaultLease: UInt64 = 1_000_000_000
-    private let rootInode = Mutex<GoferInode?>(nil)
+    private let rootInode = Lock<GoferInode?>(nil)
 
     /// What the host calls a file.
     struct Key: Hashable {
@@ -36,9 +35,9 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
         weak var inode: GoferInode?
     }
     /// The inodes in use, so that hard links and repeated look-ups share one.
-    private let inodes = Mutex<[Key: Entry]>([:])
+    private let inodes = Lock<[Key: Entry]>([:])
     /// Host device numbers below the tree, as the guest sees them.
-    private let devices: Mutex<[UInt64: UInt64]>
+    private let devices: Lock<[UInt64: UInt64]>
     /// Donated descriptors, over all trees of the Sentry.
     static let descriptors = DonatedDescriptors(limit: defaultDescriptorLimit())
     /// What listings of directories brought beyond the names.
@@ -56,7 +55,7 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
         treeFlags = reply.flags
         isConstant = reply.flags.contains(.readOnly) && (!shared || isLowerLayer)
         self.lease = shared && reply.flags.contains(.readOnly) ? lease : 0
-        devices = Mutex([reply.node.attributes.device: device])
+        devices = Lock([reply.node.attributes.device: device])
         super.init(typeName: typeName, device: device)
         let inode = try adopt(reply.node)
         rootInode.withLock { $0 = inode }
@@ -147,7 +146,7 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     }
 
     /// Sockets that are bound to a name, by what they are: the inode object is the only place that knows.
-    private let pinned = Mutex<[Key: GoferInode]>([:])
+    private let pinned = Lock<[Key: GoferInode]>([:])
     func pinInode(_ inode: GoferInode) { pinned.withLock { $0[inode.key] = inode } }
     func unpinInode(_ inode: GoferInode) {
         if inode.type != .socket { return }

@@ -134,7 +134,7 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
         var position: Int64 = -1
         var end = false
     }
-    private let chunk = Mutex(Chunk())
+    private let chunk = Lock(Chunk())
 
     init(_ directory: GoferInode, path: Path, flags: OpenFlags) {
         self.directory = directory

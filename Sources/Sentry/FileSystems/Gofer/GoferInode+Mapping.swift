@@ -2,7 +2,6 @@ import Host
 import LinuxABI
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// What mmap(2) sees of a file: the host's own pages behind a donated descriptor.
 extension GoferInode: MappableObject {

@@ -45,7 +45,7 @@ final class GoferInode: Inode, @unchecked Sendable {
         weak var space: AddressSpace?
         var regions: Int
     }
-    let state: Mutex<State>
+    let state: Lock<State>
     /// Where DonatedDescriptors keeps it, or -1; changed under its lock.
     let poolSlot = Atomic<Int>(-1)
     /// A descriptor was used since the clock's hand passed.
@@ -53,13 +53,13 @@ final class GoferInode: Inode, @unchecked Sendable {
     /// A directory that was listed with `readDirectory`.
     let wasListed = Atomic<Bool>(false)
     /// Serialises what depends on the size: appending and truncating.
-    let sizeLock = Mutex<Void>(())
+    let sizeLock = Lock<Void>(())
 
     init(_ tree: GoferFileSystem, type: FileType, key: GoferFileSystem.Key, node: Node) {
         self.tree = tree
         self.key = key
         handle = node.handle
-        state = Mutex(
+        state = Lock(
             State(
                 attributes: tree.guestAttributes(node.attributes), validUntil: tree.lease == 0 ? 0 : HostClock.monotonic &+ tree.lease))
         super.init(fileSystem: tree, type: type)

@@ -1,6 +1,5 @@
 import Host
 import SentryVFS
-import Synchronization
 
 /// Inodes that a directory's listing brought along, waiting to be looked up. Programs that list a directory mostly ask for the attributes of
 /// each entry next; with these they need no trips of their own.
@@ -17,7 +16,7 @@ final class GoferPrefetch: Sendable {
         var count = 0
         var credit = GoferPrefetch.maximumCredit / 2
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private static let maximumCredit = 8192
     /// Most inodes that wait.
     private static let limit = 8192

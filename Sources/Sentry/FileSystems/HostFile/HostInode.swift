@@ -2,7 +2,6 @@ import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// The inode behind a host descriptor that was given to the Sentry: the standard streams of a container. Opening it again (/dev/stdin) shares the
 /// descriptor.
@@ -24,7 +23,7 @@ public final class HostInode: Inode, MappableObject, @unchecked Sendable {
         var waiters = 0
         var token: UInt64?
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
 
     init(_ descriptor: SharedDescriptor, user: UInt32, group: UInt32) throws(Errno) {
         self.descriptor = descriptor
@@ -43,7 +42,7 @@ public final class HostInode: Inode, MappableObject, @unchecked Sendable {
         let type = attributes.type
         isTerminal = type == .character && HostCall.isTerminal(descriptor.rawValue)
         canBlock = type == .fifo || type == .socket || isTerminal
-        state = Mutex(State(attributes: attributes))
+        state = Lock(State(attributes: attributes))
         super.init(fileSystem: fileSystem, type: type)
     }
 

@@ -2,7 +2,6 @@ import Diagnostics
 import Host
 import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// Tells host files of edges of their readiness: one thread that sleeps in epoll_wait, made when the first guest task waits for a host file.
 final class HostPoller: Sendable {
@@ -13,7 +12,7 @@ final class HostPoller: Sendable {
         var lastToken: UInt64 = 0
         var hasThread = false
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let epoll: HostEpoll?
 
     private init() { epoll = try? HostEpoll() }

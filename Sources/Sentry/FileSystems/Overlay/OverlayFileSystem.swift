@@ -1,6 +1,6 @@
+import Host
 public import LinuxABI
 public import SentryVFS
-import Synchronization
 
 /// A writable layer over a read-only tree (Linux: overlayfs): what is changed is first copied up into the upper file system, what is removed is
 /// hidden there by a whiteout (a character device 0/0), and a directory that replaces another is opaque (`trusted.overlay.opaque`).
@@ -29,9 +29,9 @@ public final class OverlayFileSystem: FileSystem, @unchecked Sendable {
     private struct Entry {
         weak var inode: OverlayInode?
     }
-    private let table = Mutex(Table())
+    private let table = Lock(Table())
     /// Held while the upper tree changes in a way that look-ups must see whole.
-    let changing = Mutex<Void>(())
+    let changing = Lock<Void>(())
 
     /// An overlay of `upper` over `lower`. Both must be used through it alone from now on.
     public init(lower: FileSystem, upper: FileSystem, device: UInt64 = FileSystem.makeDevice()) throws(Errno) {

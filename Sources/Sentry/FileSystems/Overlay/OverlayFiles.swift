@@ -1,7 +1,7 @@
+import Host
 import LinuxABI
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 extension OverlayInode {
     /// What the directory shows: the upper entries, and the lower ones that they do not hide.
@@ -33,7 +33,7 @@ extension OverlayInode {
 /// An open directory: what it showed when reading began, so that offsets stay with their entries.
 final class OverlayDirectoryFile: FileDescription, @unchecked Sendable {
     private let directory: OverlayInode
-    private let entries = Mutex<[DirectoryEntry]?>(nil)
+    private let entries = Lock<[DirectoryEntry]?>(nil)
 
     init(_ directory: OverlayInode, path: Path, flags: OpenFlags) {
         self.directory = directory
@@ -83,13 +83,13 @@ final class OverlayLowerFile: FileDescription, @unchecked Sendable {
         var real: FileDescription
         var isUpper: Bool
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
 
     init(_ file: OverlayInode, path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) {
         self.file = file
         guard let lower = file.lower else { throw .EIO }
         let real = try lower.open(path, flags: flags, context)
-        state = Mutex(State(real: real, isUpper: false))
+        state = Lock(State(real: real, isUpper: false))
         super.init(path: path, flags: flags)
     }
 

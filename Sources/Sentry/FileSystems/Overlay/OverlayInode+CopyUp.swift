@@ -1,7 +1,7 @@
+import Host
 import LinuxABI
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// Copying a file of the lower tree up, so that it can be changed.
 extension OverlayInode {

@@ -1,6 +1,6 @@
+import Host
 import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// Names in a directory that has two halves. The VFS holds the directory's lock around changes.
 extension OverlayInode {

@@ -1,6 +1,6 @@
+import Host
 import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// A file of an overlay: an upper half that is used when it exists, a lower half behind it, or both (a directory: merged).
 final class OverlayInode: Inode, @unchecked Sendable {
@@ -17,14 +17,14 @@ final class OverlayInode: Inode, @unchecked Sendable {
         var linkChange = 0
         var isLost = false
     }
-    let state: Mutex<State>
+    let state: Lock<State>
     /// Held while it is copied up. A parent's before its child's.
-    let copying = Mutex<Void>(())
+    let copying = Lock<Void>(())
 
     init(_ overlay: OverlayFileSystem, type: FileType, upper: Inode?, lower: Inode?, parent: OverlayInode?, name: [UInt8]) {
         self.overlay = overlay
         self.lower = lower
-        state = Mutex(State(upper: upper, parent: parent, name: name))
+        state = Lock(State(upper: upper, parent: parent, name: name))
         super.init(fileSystem: overlay, type: type)
     }
 

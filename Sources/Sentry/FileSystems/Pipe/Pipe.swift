@@ -1,8 +1,8 @@
 import DequeModule
+import Host
 public import LinuxABI
 public import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// A pipe (pipe(7)): a ring of bytes between readers and writers. Shared by the two ends of pipe(2), or by all who open a FIFO.
 ///
@@ -74,7 +74,7 @@ public final class Pipe: Sendable {
             }
         }
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     let queue = WaitQueue()
     /// F_SETSIG and SIGIO go to whoever asked (fcntl(2) O_ASYNC); woken like any waiter.
 

@@ -1,7 +1,7 @@
+import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// One end of a pipe, or both (a FIFO opened for reading and writing).
 public final class PipeFile: FileDescription, @unchecked Sendable {

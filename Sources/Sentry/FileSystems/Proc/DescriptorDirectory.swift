@@ -1,7 +1,7 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryVFS
-import Synchronization
 
 /// /proc/PID/fd and /proc/PID/fdinfo.
 final class DescriptorDirectory: SyntheticDirectory, @unchecked Sendable {

@@ -1,7 +1,7 @@
+import Host
 import LinuxABI
 public import SentryKernel
 public import SentryVFS
-import Synchronization
 
 /// proc (proc(5)) of one container: its tasks, its limits, its settings, and nothing of the host's.
 public final class ProcFileSystem: SyntheticFileSystem, @unchecked Sendable {  // What changes is behind locks.

@@ -2,7 +2,6 @@ internal import Host
 public import LinuxABI
 public import SentryKernel
 import SentryVFS
-import Synchronization
 
 /// /proc/sys: the settings of a container's kernel (proc_sys(5), Documentation/admin-guide/sysctl). Values that engines set through the OCI
 /// configuration are written here too.
@@ -26,15 +25,15 @@ public final class Sysctls: Sendable {
     private struct Values {
         var stored: [String: String] = [:]
     }
-    private let values = Mutex(Values())
+    private let values = Lock(Values())
     private let container: Container
     private let bootIdentifier: String
-    let settings: Mutex<[String: Setting]>
+    let settings: Lock<[String: Setting]>
 
     public init(_ container: Container) {
         self.container = container
         bootIdentifier = Self.uuid()
-        settings = Mutex([:])
+        settings = Lock([:])
         addKernel()
         addMemoryAndFiles()
         addNetwork()

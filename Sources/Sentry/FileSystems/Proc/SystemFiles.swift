@@ -3,7 +3,6 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// The files right below /proc that tell of the whole system, which here is the container (proc(5)).
 struct SystemFiles {

@@ -1,8 +1,8 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// stat, statm, status and their kin: numbers about a task (proc_pid_stat(5), proc_pid_status(5)).
 enum TaskStatusFiles {

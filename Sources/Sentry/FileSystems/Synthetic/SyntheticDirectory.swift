@@ -1,7 +1,7 @@
+import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// A directory of a synthetic file system. Subclasses say what is in it; nobody can add to it from outside.
 ///
@@ -81,7 +81,7 @@ public class StaticDirectory: SyntheticDirectory, @unchecked Sendable {
         var list: [(name: [UInt8], inode: SyntheticInode)] = []
         var index: [[UInt8]: Int] = [:]
     }
-    private let children = Mutex(Children())
+    private let children = Lock(Children())
 
     /// Adds a child; a name that is there already is replaced. Only while the file system is built.
     @discardableResult public func add<Child: SyntheticInode>(_ name: String, _ inode: Child) -> Child {

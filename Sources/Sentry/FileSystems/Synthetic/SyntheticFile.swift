@@ -1,7 +1,7 @@
+import Host
 public import LinuxABI
 import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// A file whose content is made when it is read.
 public final class SyntheticFile: SyntheticInode, @unchecked Sendable {
@@ -77,7 +77,7 @@ class SyntheticOpenFile: FileDescription, @unchecked Sendable {
     private let content: SyntheticFile.Content?
     private let store: SyntheticFile.Store?
     private let unwritable: Errno
-    private let snapshot = Mutex<[UInt8]?>(nil)
+    private let snapshot = Lock<[UInt8]?>(nil)
     /// The longest write, in bytes; Linux's sysctl and attribute files take a page.
     private static let maximumWrite = 4096
 

@@ -9,7 +9,7 @@ open class SyntheticFileSystem: FileSystem, @unchecked Sendable {  // State is a
     private let nextInode = Atomic<UInt64>(2)
     /// When the file system was made; the times of its inodes.
     public let creationTime: Timespec
-    private let rootInode = Mutex<Inode?>(nil)
+    private let rootInode = Lock<Inode?>(nil)
 
     public init(typeName: String, device: UInt64, magic: Int64) {
         self.magic = UInt64(bitPattern: magic)
@@ -46,13 +46,13 @@ open class SyntheticInode: Inode, @unchecked Sendable {  // State is behind a lo
         var accessTime: Timespec
         var modificationTime: Timespec
     }
-    private let state: Mutex<State>
+    private let state: Lock<State>
 
     /// `number` nil: a fresh one.
     public init(_ fileSystem: SyntheticFileSystem, type: FileType, permissions: UInt32, number: UInt64? = nil) {
         self.number = number ?? fileSystem.makeInodeNumber()
         let time = fileSystem.creationTime
-        state = Mutex(State(permissions: permissions, accessTime: time, modificationTime: time))
+        state = Lock(State(permissions: permissions, accessTime: time, modificationTime: time))
         super.init(fileSystem: fileSystem, type: type)
     }
 

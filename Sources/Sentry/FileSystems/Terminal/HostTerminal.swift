@@ -23,7 +23,7 @@ public final class HostTerminal: Sendable {
             self.parker = parker
             super.init(mask: mask)
         }
-        override func wake(_ events: PollEvents) { parker.unpark() }
+        override func wake(_ events: PollEvents) -> Parker? { parker.post() ? parker : nil }
     }
 
     /// `input` is read, `output` is written; they may be the same. Takes the size of the host's window.

@@ -1,8 +1,8 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// ioctl(2) of both sides of a terminal.
 extension Terminal {

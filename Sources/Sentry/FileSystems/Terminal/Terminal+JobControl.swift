@@ -1,7 +1,7 @@
+import Host
 import LinuxABI
 public import SentryKernel
 import SentryVFS
-import Synchronization
 
 /// Controlling terminals and job control (drivers/tty/tty_jobctrl.c, credentials(7)).
 extension Terminal {

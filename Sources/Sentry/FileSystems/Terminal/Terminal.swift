@@ -1,8 +1,8 @@
 import DequeModule
+import Host
 public import LinuxABI
 public import SentryKernel
 import SentryVFS
-import Synchronization
 
 /// A terminal: the line discipline between a slave side, which programs open as their tty, and a master side, which a terminal emulator (or the pump of
 /// a host terminal) reads and writes. ioctl_tty(2), pty(7).
@@ -36,13 +36,13 @@ public final class Terminal: ControllingTerminal, Sendable {
         var packetMode = false
         var packetStatus: UInt8 = 0
     }
-    let state = Mutex(State())
+    let state = Lock(State())
 
     struct Control {
         /// The session whose controlling terminal this is.
         weak var session: Session?
     }
-    let control = Mutex(Control())
+    let control = Lock(Control())
 
     let slaveWaiters = WaitQueue()
     let masterWaiters = WaitQueue()

@@ -3,7 +3,6 @@ public import LinuxABI
 import SentryKernel
 public import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// The slave side of a terminal: what programs know as their tty.
 public final class TerminalFile: FileDescription, @unchecked Sendable {

@@ -1,7 +1,7 @@
+import Host
 public import LinuxABI
 import SentryMemory
 public import SentryVFS
-import Synchronization
 
 /// A directory: names in slots that never move, so that a slot's number is a stable offset for readers.
 public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
@@ -37,12 +37,12 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
             }
         }
     }
-    private let entries: Mutex<Entries>
+    private let entries: Lock<Entries>
     /// Linux counts 20 bytes for each entry in a directory's size.
     private static let entrySize: Int64 = 20
 
     init(_ fileSystem: TmpfsFileSystem, parent: TmpfsDirectory?, attributes: FileAttributes) {
-        entries = Mutex(Entries(parent: parent))
+        entries = Lock(Entries(parent: parent))
         super.init(fileSystem, attributes: attributes)
     }
 

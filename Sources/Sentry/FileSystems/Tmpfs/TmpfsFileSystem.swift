@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 public import SentryMemory
 import SentryPlatform
@@ -73,7 +74,7 @@ public final class TmpfsFileSystem: FileSystem, @unchecked Sendable {
     private let pagesUsed = Atomic<UInt64>(0)
     private let inodesUsed = Atomic<UInt64>(0)
     private let lastInode = Atomic<UInt64>(0)
-    private let rootStorage = Mutex<TmpfsDirectory?>(nil)
+    private let rootStorage = Lock<TmpfsDirectory?>(nil)
     private let magic: UInt64
     /// Gives inode numbers that are unique beyond this instance.
     private let numbering: AnonymousFileSystem?

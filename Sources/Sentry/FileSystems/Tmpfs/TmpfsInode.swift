@@ -1,7 +1,6 @@
 import Host
 public import LinuxABI
 public import SentryVFS
-import Synchronization
 
 extension Timespec {
     /// CLOCK_REALTIME of the host.
@@ -16,14 +15,14 @@ public class TmpfsInode: Inode, @unchecked Sendable {
         /// Bytes of the names and values of `extended`.
         var extendedSize = 0
     }
-    let metadata: Mutex<Metadata>
+    let metadata: Lock<Metadata>
     let tmpfs: TmpfsFileSystem
     /// The most bytes of extended attributes of one inode.
     private static let maximumExtendedSize = 1 << 20
 
     init(_ fileSystem: TmpfsFileSystem, attributes: FileAttributes) {
         tmpfs = fileSystem
-        metadata = Mutex(Metadata(attributes: attributes))
+        metadata = Lock(Metadata(attributes: attributes))
         super.init(fileSystem: fileSystem, type: attributes.type)
     }
 

@@ -1,8 +1,8 @@
+import Host
 public import LinuxABI
 public import SentryMemory
 import SentryPlatform
 public import SentryVFS
-import Synchronization
 
 /// A regular file of tmpfs, or a memfd.
 ///
@@ -25,9 +25,9 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
         weak var dentry: Dentry?
         weak var mount: Mount?
     }
-    private let data = Mutex(Data())
+    private let data = Lock(Data())
     /// Serialises writes, truncation and fallocate, so that appends are atomic.
-    private let writing = Mutex<Void>(())
+    private let writing = Lock<Void>(())
     /// The largest file: what fits a signed 64-bit number in whole pages.
     static let maximumSize = UInt64(Int64.max) & ~(pageSize - 1)
     /// How many bytes are copied between looks at the page map, and allocated at a time.

@@ -1,3 +1,4 @@
+public import Host
 import LinuxABI
 import SentryVFS
 public import Synchronization
@@ -14,7 +15,7 @@ public final class UnixNamespace: Sendable {
         /// Where the search for a free autobind name goes on.
         var nextAutobind: UInt32 = 0
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// net.unix.max_dgram_qlen: datagrams that wait at one socket.
     public let maximumDatagrams = Atomic<Int>(512)
     /// net.core.somaxconn.

@@ -1,6 +1,6 @@
+import Host
 import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// Unix sockets in the file system.
 enum UnixPaths {

@@ -1,7 +1,7 @@
 import DequeModule
+import Host
 import LinuxABI
 import SentryVFS
-import Synchronization
 
 /// Descriptors in flight (SCM_RIGHTS): how many each user has, and the collection of sockets that only messages still hold.
 ///
@@ -25,9 +25,9 @@ enum UnixRights {
         var dropped: [Rights] = []
         var isDropping = false
     }
-    private static let state = Mutex(State())
+    private static let state = Lock(State())
     /// One collection at a time; taken before `state` and the sockets' own locks, one after the other.
-    private static let collector = Mutex<Void>(())
+    private static let collector = Lock<Void>(())
     /// With so few sockets in flight every close looks for garbage; with more, one close in as many as there are, so that the cost of a close stays
     /// the same.
     private static let fewSockets = 64

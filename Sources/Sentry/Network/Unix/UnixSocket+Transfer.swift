@@ -1,4 +1,5 @@
 import DequeModule
+import Host
 import LinuxABI
 import SentryMemory
 import SentryVFS

@@ -45,7 +45,7 @@ public final class UnixSocket: Socket, @unchecked Sendable {
         weak var account: SendAccount?
     }
 
-    let state = Mutex(State())
+    let state = Lock(State())
     let waiters: WaitQueue
     let account: SendAccount
     let namespace: UnixNamespace

@@ -1,7 +1,6 @@
 import CPlatform
 public import Host
 public import LinuxABI
-import Synchronization
 
 /// Guest code under PTRACE_SYSEMU in stub processes.
 ///

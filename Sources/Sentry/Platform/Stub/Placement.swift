@@ -1,4 +1,5 @@
 import CPlatform
+import Host
 import LinuxABI
 import Synchronization
 
@@ -28,7 +29,7 @@ final class Placement: Sendable {
     }
     private let cpus: [CPU]
     private let idleCount: Atomic<Int>
-    private let lock = Mutex(())
+    private let lock = Lock(())
 
     init() throws(Errno) {
         var numbers = [Int32](repeating: 0, count: 1024)

@@ -1,7 +1,6 @@
 import CPlatform
 import Host
 import LinuxABI
-import Synchronization
 
 /// A stub process: its service thread makes the mappings, its other threads run guest code.
 final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
@@ -30,8 +29,8 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     let processDescriptor: SharedDescriptor
     let share: StubShare
     private let memory: SharedDescriptor
-    private let channel: Mutex<Channel>
-    private let death = Mutex<StubDeath?>(nil)
+    private let channel: Lock<Channel>
+    private let death = Lock<StubDeath?>(nil)
     /// Its guest threads' slots, on systrap.
     let slots: SlotTable?
     let callSites: CallSites?
@@ -39,7 +38,7 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     init(stub: consuming FreshStub, memory: SharedDescriptor) {
         process = stub.process
         share = stub.share
-        channel = Mutex(Channel(waiting: stub.waiting))
+        channel = Lock(Channel(waiting: stub.waiting))
         self.memory = memory
         processDescriptor = stub.processDescriptor
         slots = stub.share.slotFile == nil ? nil : SlotTable(share: stub.share)

@@ -20,7 +20,7 @@ struct FreshStub: ~Copyable {
     let ring: UnsafeMutablePointer<UInt64>
     let number: UInt64
     private let source: StubSource
-    private let furtherChunks = Mutex<[UInt64]>([])
+    private let furtherChunks = Lock<[UInt64]>([])
 
     // SAFETY: `ring` points into the source's mapping, which lives as long as `source`; only the holder of the share writes to it.
     init(ring: UnsafeMutablePointer<UInt64>, number: UInt64, source: StubSource) {
@@ -69,7 +69,7 @@ struct FreshStub: ~Copyable {
     private let rings: UnsafeMutableRawPointer
     private let slots: UnsafeMutableRawPointer?
     private let ringSize: Int
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let vdso = Atomic<Bool>(false)
 
     /// `slots`: guest threads get slots (systrap).

@@ -1,4 +1,5 @@
 import CPlatform
+import Host
 import LinuxABI
 import Synchronization
 
@@ -34,9 +35,9 @@ final class CallSites: Sendable {
     private static let size = UInt64(TRAMPOLINE_SIZE)
     static let area = table..<trampolineCode + UInt64(TRAMPOLINE_COUNT) * size
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// One patch at a time. Taken before the code's own lock, which is before `state`.
-    private let patching = Mutex(())
+    private let patching = Lock(())
     private let hasTails = Atomic<Bool>(false)
 
     func attach(_ code: any GuestCode) { state.withLock { $0.code = code } }

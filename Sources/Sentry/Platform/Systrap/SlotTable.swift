@@ -1,7 +1,6 @@
 import CPlatform
 import Host
 import LinuxABI
-import Synchronization
 
 /// The slots of one address space: which guest thread has which.
 @safe final class SlotTable: @unchecked Sendable {
@@ -26,7 +25,7 @@ import Synchronization
         var isBuried = false
     }
     private let share: StubShare
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init(share: StubShare) { self.share = share }
 

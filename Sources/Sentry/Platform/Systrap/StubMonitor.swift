@@ -1,6 +1,5 @@
 import Host
 import LinuxABI
-import Synchronization
 
 /// Notices the death of stubs: a thread that sleeps until a stub's process descriptor becomes readable. What a stub shares with the Sentry is kept from
 /// other stubs until then.
@@ -17,7 +16,7 @@ final class StubMonitor: Sendable {
         var isStarted = false
     }
     private let epoll: SharedDescriptor
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init() throws(Errno) {
         // EPOLL_CLOEXEC

@@ -1,7 +1,6 @@
 import CPlatform
 public import Host
 public import LinuxABI
-import Synchronization
 
 /// Guest code in stub processes that take its signals themselves: a refused system call raises SIGSYS, whose frame lies in memory shared with the
 /// Sentry and holds the guest's registers. See docs/design/platform.

@@ -1,9 +1,9 @@
+import Host
 import LinuxABI
 import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// fcntl(2) and its record locks.
 enum FcntlCalls {

@@ -1,12 +1,12 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryVFS
-import Synchronization
 
 /// Signals that files send of their own accord: SIGIO of O_ASYNC, and directory notification (fcntl(2) F_SETFL, F_NOTIFY). One object for each open
 /// file that has either, until its last descriptor is gone.
 final class FileSignals: FileWatcher, FileReleaseObserver, @unchecked Sendable {
-    private static let all = Mutex<[ObjectIdentifier: FileSignals]>([:])
+    private static let all = Lock<[ObjectIdentifier: FileSignals]>([:])
 
     /// Tells of readiness: an edge is a signal.
     private final class Edge: Waiter, @unchecked Sendable {
@@ -15,7 +15,10 @@ final class FileSignals: FileWatcher, FileReleaseObserver, @unchecked Sendable {
             self.signals = signals
             super.init(mask: [.POLLIN, .POLLOUT, .POLLPRI, .POLLRDHUP])
         }
-        override func wake(_ events: PollEvents) { signals?.send(events) }
+        override func wake(_ events: PollEvents) -> Parker? {
+            signals?.send(events)
+            return nil
+        }
     }
 
     private struct State {
@@ -24,7 +27,7 @@ final class FileSignals: FileWatcher, FileReleaseObserver, @unchecked Sendable {
         var notification: UInt32 = 0
         var isWatching = false
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private unowned let file: FileDescription
     private let kernel: Kernel
     private let namespace: PIDNamespace

@@ -1,9 +1,9 @@
+import Host
 import LinuxABI
 import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// Opening, closing and controlling descriptors: open(2), close(2), dup(2), fcntl(2), ioctl(2), flock(2), lseek(2), truncate(2), fallocate(2), fsync(2).
 enum FileCalls {

@@ -3,7 +3,6 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// User, group and capability identities (credentials(7), capabilities(7)).
 enum IdentityCalls {

@@ -1,8 +1,8 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// mount(2), umount2(2), pivot_root(2). All need CAP_SYS_ADMIN, as on Linux, and change the namespace of the caller only.
 enum MountCalls {

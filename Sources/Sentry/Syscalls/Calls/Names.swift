@@ -1,8 +1,8 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// Names: mkdir(2), rmdir(2), unlink(2), rename(2), link(2), symlink(2), readlink(2), mknod(2), and where a task stands: chdir(2), chroot(2), getcwd(2), umask(2).
 enum NameCalls {

@@ -3,7 +3,6 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// read(2), write(2) and their many forms.
 enum ReadWriteCalls {

@@ -3,7 +3,6 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// The system as a whole: names, memory, load, the kernel log, random numbers.
 enum SystemInformationCalls {

@@ -1,3 +1,4 @@
+import Host
 import LinuxABI
 import SentryFileSystems
 import SentryKernel

@@ -1,9 +1,9 @@
+import Host
 import LinuxABI
 import SentryFileSystems
 import SentryKernel
 import SentryMemory
 import SentryVFS
-import Synchronization
 
 /// Moving data from file to file without the guest's memory: sendfile(2), splice(2), tee(2), vmsplice(2), copy_file_range(2).
 enum TransferCalls {
