@@ -99,6 +99,12 @@ let package = Package(
         .executableTarget(name: "ConfinementProbe", dependencies: ["CProbe", "Confinement", "Host", "Diagnostics", "LinuxABI"],
             path: "Tests/ConfinementProbe", swiftSettings: settings),
         .target(name: "CProbe", path: "Tests/CProbe"),
+        // Counts instructions and allocations of hot system calls, for a test that holds them.
+        .executableTarget(name: "HotCalls",
+            dependencies: ["CHotCalls", "SentrySyscalls", "SentryFileSystems", "SentryKernel", "SentryVFS", "SentryMemory", "SentryPlatform",
+                           "Host", "LinuxABI"],
+            path: "Tests/HotCalls", swiftSettings: settings),
+        .target(name: "CHotCalls", path: "Tests/CHotCalls"),
         unitTests("GoferFileServerTests", ["GoferFileServer", "Control", "FileProtocol", "Wire", "Host", "LinuxABI"]),
         unitTests("SentryPlatformTests", ["SentryPlatform", "Host", "LinuxABI"]),
         unitTests("SentryMemoryTests", ["SentryMemory", "SentryPlatform", "Host", "LinuxABI"]),

@@ -88,13 +88,15 @@ import Testing
         var image = [UInt8](repeating: 0, count: 832)
         image[464] = 7
         image[512] = 3
-        let bytes = StructureBytes(SignalFrame.floatingPointBytes(image))
-        #expect(bytes.bytes.count == 836)
+        #expect(SignalFrame.describe(&image))
+        let bytes = StructureBytes(image)
+        #expect(bytes.bytes.count == 832)
         #expect(bytes.get(464, as: UInt32.self) == 0x4650_5853)
         #expect(bytes.get(468, as: UInt32.self) == 836)
         #expect(bytes.get(472, as: UInt64.self) == 7)
         #expect(bytes.get(480, as: UInt32.self) == 832)
-        #expect(bytes.get(832, as: UInt32.self) == 0x4650_5845)
+        var short = [UInt8](repeating: 0, count: 512)
+        #expect(!SignalFrame.describe(&short))
     }
 
     @Test func alternateStack() {

@@ -1,7 +1,43 @@
+// SAFETY: in this file every access lies within a range that was checked just before, and pointers do not leave the closures that give them.
+
 extension [UInt8] {
     /// A copy of the bytes of `span`, made at once.
-    public init(copying span: Span<UInt8>) {
-        // SAFETY: the source pointer is used only while the span is borrowed.
-        self = unsafe span.withUnsafeBufferPointer { source in unsafe [UInt8](source) }
+    public init(copying span: Span<UInt8>) { self = unsafe span.withUnsafeBufferPointer { source in unsafe [UInt8](source) } }
+
+    /// The number at `offset`, in the machine's order of bytes. Precondition: it lies within the array.
+    @inlinable public func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
+        precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size)
+        return unsafe withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
+    }
+
+    /// Puts a number at `offset`, in the machine's order of bytes. Precondition: it lies within the array.
+    @inlinable public mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+        precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size)
+        unsafe withUnsafeMutableBytes { unsafe $0.storeBytes(of: value, toByteOffset: offset, as: T.self) }
+    }
+
+    /// Puts `bytes` at `offset`. Precondition: they lie within the array.
+    @inlinable public mutating func store(_ bytes: [UInt8], at offset: Int) {
+        precondition(offset >= 0 && offset <= count - bytes.count)
+        unsafe withUnsafeMutableBytes { target in
+            unsafe bytes.withUnsafeBytes { source in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset..<offset + bytes.count]).copyMemory(from: source)
+            }
+        }
+    }
+}
+
+extension InlineArray where Element == UInt8 {
+    /// Puts a number at `offset`, in the machine's order of bytes. Precondition: it lies within the array.
+    @inlinable @inline(__always) public mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+        var bytes = mutableSpan
+        var raw = unsafe bytes.mutableBytes
+        unsafe raw.storeBytes(of: value, toByteOffset: offset, as: T.self)
+    }
+
+    /// The number at `offset`, in the machine's order of bytes. Precondition: it lies within the array.
+    @inlinable @inline(__always) public func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
+        precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size)
+        return unsafe span.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: T.self)
     }
 }

@@ -28,6 +28,8 @@ extension KernelTask {
         if bitset == 0 { throw .EINVAL }
         let space = try ownSpace()
         let key = try space.futexKey(address: address, shared: shared)
+        // Often the word has changed already: then nothing need be made.
+        if try space.atomicLoad(address) != expected { throw .EAGAIN }
         let entry = FutexEntry(FutexWaiter(self), bitset: bitset)
         try kernel.futexes.enqueue(entry, key) { () throws(Errno) in
             if try space.atomicLoad(address) != expected { throw .EAGAIN }

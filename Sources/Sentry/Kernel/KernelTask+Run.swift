@@ -25,12 +25,16 @@ extension KernelTask {
 
     /// Runs guest code and serves what it asks for, until the task is to exit.
     private func runLoop() {
-        while true {
+        while let memory = own.value.memory, run(in: memory) {}
+    }
+
+    /// Runs guest code of `memory` until the task has another one (execve): true, or is to exit: false.
+    private func run(in memory: ProcessMemory) -> Bool {
+        let space = memory.space, platformSpace = space.platformSpace
+        while own.value.memory === memory {
             if interrupts.load(ordering: .sequentiallyConsistent) != 0 || pendingRestart != nil || savedMask != nil {
-                if !handleInterrupts() { return }
+                if !handleInterrupts() { return false }
             }
-            guard let memory else { return }
-            let space = memory.space
             if sequences.address != 0, !prepareSequences(memory) { continue }
             // From here on whoever sets a bit interrupts the context. A bit set before is seen in the old value.
             if interrupts.bitwiseOr(Interrupt.inGuest, ordering: .sequentiallyConsistent).oldValue != 0 {
@@ -45,11 +49,11 @@ extension KernelTask {
             if steps { registers.eflags |= Self.trapFlag }
             let event: Event
             do {
-                event = try context.run(&registers, in: space.platformSpace)
+                event = try context.run(&registers, in: platformSpace)
             } catch {
                 interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
                 platformFailed(error)
-                return
+                return false
             }
             interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
             if steps { registers.eflags &= ~Self.trapFlag }
@@ -70,8 +74,9 @@ extension KernelTask {
                 areSequencesDisturbed = true
                 involuntarySwitches.wrappingAdd(1, ordering: .relaxed)
             }
-            if isExiting { return }
+            if isExiting { return false }
         }
+        return true
     }
 
     /// The stub is gone or the host refused: the process ends, with the reason on the container.
@@ -124,12 +129,12 @@ extension KernelTask {
         if kernel.isTracing { traceEntry(number, arguments) }
         var result: Int
         do throws(Errno) {
-            guard number.rawValue < UInt64(kernel.systemCalls.entries.count), let call = kernel.systemCalls.entries[Int(number.rawValue)]
-            else {
+            let handlers = kernel.systemCalls.handlers
+            guard number.rawValue < UInt64(handlers.count), let handler = handlers[Int(number.rawValue)]?.call else {
                 kernel.unsupported(number, "")
                 throw .ENOSYS
             }
-            result = try call.handler(self, arguments)
+            result = try handler(self, arguments)
         } catch {
             result = -Int(error.rawValue)
             if (512...516).contains(error.rawValue) { pendingRestart = error }

@@ -1,4 +1,4 @@
-import Host
+public import Host
 public import LinuxABI
 public import SentryMemory
 public import SentryPlatform
@@ -150,9 +150,13 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
 
     // MARK: own thread
 
-    private var own: TaskResources
+    let own: Confined<TaskResources>
     /// The guest's integer registers, valid while it does not run.
-    public var registers: Registers
+    private let registerStorage = Confined(Registers())
+    public var registers: Registers {
+        @inline(__always) _read { yield registerStorage.value }
+        @inline(__always) _modify { yield &registerStorage.value }
+    }
     /// A system call has put the registers as they must be (execve, rt_sigreturn): its result is not stored.
     public var keepRegisters = false
     /// What the last system call threw to be restarted; resolved before the guest runs again.
@@ -209,10 +213,10 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
         signals = Lock(SignalState(mask: mask))
         shared = Lock(resources)
         scheduling = Lock(SchedulingState(processorCount: container.processorCount))
-        own = resources
-        self.registers = registers
+        own = Confined(resources)
         self.seccomp = Lock(seccomp)
         hasSeccomp = Atomic(seccomp.isActive)
+        self.registers = registers
     }
 
     // MARK: resources
@@ -224,23 +228,23 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     func setOwner(_ isOwner: Bool) { ownerThread.store(isOwner ? HostThread.current : 0, ordering: .relaxed) }
 
     /// Everything at once. Any thread.
-    public var resources: TaskResources { isCurrent ? own : shared.withLock { $0 } }
+    public var resources: TaskResources { isCurrent ? own.value : shared.withLock { $0 } }
     /// Changes what the task holds. Own thread, or its creator before it starts.
     public func updateResources<R>(_ body: (inout TaskResources) -> R) -> R {
-        let result = body(&own)
-        shared.withLock { $0 = own }
+        let result = body(&own.value)
+        shared.withLock { $0 = own.value }
         return result
     }
 
     /// The mm_struct. Any thread; nil once the task has exited.
-    public var memory: ProcessMemory? { isCurrent ? own.memory : shared.withLock { $0.memory } }
+    public var memory: ProcessMemory? { isCurrent ? own.value.memory : shared.withLock { $0.memory } }
     /// Any thread; nil once the task has exited.
-    public var addressSpace: AddressSpace? { isCurrent ? own.memory?.space : shared.withLock { $0.memory?.space } }
-    public var credentials: Credentials { isCurrent ? own.credentials : shared.withLock { $0.credentials } }
-    public var files: DescriptorTable { isCurrent ? own.files : shared.withLock { $0.files } }
-    public var fileSystemContext: FileSystemContext? { isCurrent ? own.fileSystemContext : shared.withLock { $0.fileSystemContext } }
+    public var addressSpace: AddressSpace? { isCurrent ? own.value.memory?.space : shared.withLock { $0.memory?.space } }
+    public var credentials: Credentials { isCurrent ? own.value.credentials : shared.withLock { $0.credentials } }
+    public var files: DescriptorTable { isCurrent ? own.value.files : shared.withLock { $0.files } }
+    public var fileSystemContext: FileSystemContext? { isCurrent ? own.value.fileSystemContext : shared.withLock { $0.fileSystemContext } }
     /// comm: at most 15 bytes.
-    public var name: [UInt8] { isCurrent ? own.name : shared.withLock { $0.name } }
+    public var name: [UInt8] { isCurrent ? own.value.name : shared.withLock { $0.name } }
 
     // MARK: identity
 

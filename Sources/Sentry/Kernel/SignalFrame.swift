@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 import SentryMemory
 import SentryPlatform
@@ -72,10 +73,10 @@ public enum SignalFrame {
         frame.put(contents.stack.reportedFlags(contents.registers.rsp), at: contextOffset + 24)
         frame.put(contents.stack.size, at: contextOffset + 32)
         let r = contents.registers
-        let words = [
+        let words: InlineArray<18, UInt64> = [
             r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags,
         ]
-        for (index, word) in words.enumerated() { frame.put(word, at: registersOffset + 8 * index) }
+        for index in words.indices { frame.put(words[index], at: registersOffset + 8 * index) }
         frame.put(UInt16(truncatingIfNeeded: r.cs), at: registersOffset + 144)
         frame.put(UInt16(truncatingIfNeeded: r.ss), at: registersOffset + 150)
         frame.put(contents.mask.rawValue, at: registersOffset + 168)
@@ -86,20 +87,18 @@ public enum SignalFrame {
         return frame.bytes
     }
 
-    /// The XSAVE image as it lies in a frame: described in its software bytes, and closed by the second magic number.
-    static func floatingPointBytes(_ image: [UInt8]) -> [UInt8] {
-        guard image.count >= minimumExtendedSize else { return image }
-        var bytes = StructureBytes(image + [0, 0, 0, 0])
+    /// Describes an XSAVE image in its software bytes, as it lies in a frame; the second magic number follows it there. False: it is no such image.
+    static func describe(_ image: inout [UInt8]) -> Bool {
+        guard image.count >= minimumExtendedSize else { return false }
         // ptrace gives the enabled features in the software bytes; the header's bits name those in use.
-        let enabled: UInt64 = bytes.get(softwareBytes)
-        let features = enabled != 0 ? enabled : bytes.get(legacySize) | 3
-        for offset in stride(from: softwareBytes, to: legacySize, by: 8) { bytes.put(UInt64(0), at: offset) }
-        bytes.put(FP_XSTATE_MAGIC1, at: softwareBytes)
-        bytes.put(UInt32(image.count + 4), at: softwareBytes + 4)
-        bytes.put(features, at: softwareBytes + 8)
-        bytes.put(UInt32(image.count), at: softwareBytes + 16)
-        bytes.put(FP_XSTATE_MAGIC2, at: image.count)
-        return bytes.bytes
+        let enabled: UInt64 = image.load(softwareBytes)
+        let features = enabled != 0 ? enabled : image.load(legacySize) | 3
+        for offset in stride(from: softwareBytes, to: legacySize, by: 8) { image.store(UInt64(0), at: offset) }
+        image.store(FP_XSTATE_MAGIC1, at: softwareBytes)
+        image.store(UInt32(image.count + 4), at: softwareBytes + 4)
+        image.store(features, at: softwareBytes + 8)
+        image.store(UInt32(image.count), at: softwareBytes + 16)
+        return true
     }
 
     /// The registers of a frame that rt_sigreturn takes over, on top of `current`.
@@ -142,7 +141,7 @@ extension KernelTask {
         do throws(Errno) {
             // Without SA_RESTORER there is nowhere to return to: x86-64 has no other way.
             guard action.sa_flags & SignalActionFlag.SA_RESTORER != 0 else { throw .EFAULT }
-            let image: [UInt8]
+            var image: [UInt8]
             do { image = try context.readFloatingPoint() } catch { throw .EFAULT }
             let wasOnStack = alternateStack.holds(registers.rsp)
             var top = registers.rsp &- SignalFrame.redZone
@@ -157,7 +156,9 @@ extension KernelTask {
             let contents = SignalFrame.Contents(
                 registers: registers, restorer: action.sa_restorer, info: signal.info, mask: old, stack: alternateStack,
                 faultAddress: faultAddress)
-            try space.copyOut(SignalFrame.floatingPointBytes(image), to: place.floatingPoint)
+            let isExtended = SignalFrame.describe(&image)
+            try space.copyOut(image, to: place.floatingPoint)
+            if isExtended { try space.store(SignalFrame.FP_XSTATE_MAGIC2, to: place.floatingPoint &+ UInt64(image.count)) }
             try space.copyOut(SignalFrame.bytes(contents, floatingPoint: place.floatingPoint), to: place.frame)
             if alternateStack.flags & AlternateStackFlag.SS_AUTODISARM != 0 { alternateStack = AlternateStack() }
 
@@ -217,32 +218,35 @@ extension KernelTask {
     private func restoreFloatingPoint(_ address: UInt64) throws(Errno) {
         guard let space = memory?.space else { throw .EFAULT }
         do {
-            let legacy = StructureBytes(try space.copyIn(from: address, count: SignalFrame.legacySize))
-            let size = Int(legacy.get(SignalFrame.softwareBytes + 16, as: UInt32.self))
-            let current = try context.readFloatingPoint()
-            var image = current
-            if legacy.get(SignalFrame.softwareBytes, as: UInt32.self) == SignalFrame.FP_XSTATE_MAGIC1,
-                size >= SignalFrame.minimumExtendedSize,
-                size <= current.count, legacy.get(SignalFrame.softwareBytes + 4, as: UInt32.self) >= UInt32(size),
-                let magic: UInt32 = try? space.load(address &+ UInt64(size)), magic == SignalFrame.FP_XSTATE_MAGIC2
+            var image = try context.readFloatingPoint()
+            // What the frame says of its image. Software bytes are the kernel's: those of the thread stay.
+            let software: InlineArray<48, UInt8> = try space.copyIn(from: address &+ UInt64(SignalFrame.softwareBytes))
+            let own = image.count >= SignalFrame.legacySize ? Array(image[SignalFrame.softwareBytes..<SignalFrame.legacySize]) : []
+            let size = Int(software.load(16, as: UInt32.self))
+            if software.load(0, as: UInt32.self) == SignalFrame.FP_XSTATE_MAGIC1, size >= SignalFrame.minimumExtendedSize,
+                size <= image.count,
+                software.load(4, as: UInt32.self) >= UInt32(size), let magic: UInt32 = try? space.load(address &+ UInt64(size)),
+                magic == SignalFrame.FP_XSTATE_MAGIC2
             {
-                let stored = try space.copyIn(from: address, count: size)
-                image.replaceSubrange(0..<size, with: stored)
+                try Self.copyIn(space, address, size, &image)
             } else if image.count >= SignalFrame.minimumExtendedSize {
                 // Only the FXSAVE area: x87 and SSE from there, everything else as at the start.
-                image.replaceSubrange(0..<SignalFrame.legacySize, with: legacy.bytes)
+                try Self.copyIn(space, address, SignalFrame.legacySize, &image)
                 for index in SignalFrame.legacySize..<image.count { image[index] = 0 }
                 image[SignalFrame.legacySize] = 3
             }
-            // The software bytes are the kernel's.
-            if image.count >= SignalFrame.legacySize {
-                image.replaceSubrange(
-                    SignalFrame.softwareBytes..<SignalFrame.legacySize, with: current[SignalFrame.softwareBytes..<SignalFrame.legacySize])
-            }
+            if !own.isEmpty { image.store(own, at: SignalFrame.softwareBytes) }
             try context.writeFloatingPoint(image.span)
         } catch {
             throw .EFAULT
         }
+    }
+
+    /// Overwrites the first `count` bytes of an image.
+    private static func copyIn(_ space: AddressSpace, _ address: UInt64, _ count: Int, _ image: inout [UInt8]) throws(Errno) {
+        var whole = image.mutableSpan
+        var part = whole.extracting(0..<count)
+        try space.copyIn(from: address, into: &part)
     }
 
     /// sigaltstack(2) after decoding: EPERM while on the stack, EINVAL for bad flags, ENOMEM for a small one.

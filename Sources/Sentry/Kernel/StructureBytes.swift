@@ -1,3 +1,4 @@
+import Host
 public import LinuxABI
 
 /// A structure of guest memory as bytes, little-endian, with fields at given offsets. Offsets are constants of the layouts, never the guest's.
@@ -8,12 +9,8 @@ public struct StructureBytes: Sendable {
     public init(size: Int) { bytes = [UInt8](repeating: 0, count: size) }
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    public mutating func put<T: FixedWidthInteger>(_ value: T, at offset: Int) {
-        var rest = T.Magnitude(truncatingIfNeeded: value)
-        for index in offset..<offset + T.bitWidth / 8 {
-            bytes[index] = UInt8(truncatingIfNeeded: rest)
-            if T.bitWidth > 8 { rest >>= 8 }
-        }
+    @inline(__always) public mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+        bytes.store(value, at: offset)
     }
     public mutating func put(_ time: Timespec, at offset: Int) {
         put(time.tv_sec, at: offset)
@@ -28,12 +25,8 @@ public struct StructureBytes: Sendable {
         put(info.word2, at: offset + 32)
         put(info.word3, at: offset + 40)
     }
-    public func get<T: FixedWidthInteger>(_ offset: Int, as type: T.Type = T.self) -> T {
-        var value: T = 0
-        for index in stride(from: offset + T.bitWidth / 8 - 1, through: offset, by: -1) {
-            value = T.bitWidth > 8 ? value << 8 | T(truncatingIfNeeded: bytes[index]) : T(truncatingIfNeeded: bytes[index])
-        }
-        return value
+    @inline(__always) public func get<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
+        bytes.load(offset)
     }
     public func getTimespec(_ offset: Int) -> Timespec { Timespec(tv_sec: get(offset), tv_nsec: get(offset + 8)) }
     /// siginfo_t; bytes 48 to 128 are not looked at.

@@ -51,6 +51,12 @@ public struct SystemCall: Sendable {
 /// All calls by number. Made once at boot from the families in SentrySyscalls; the kernel only looks up.
 public final class SystemCallTable: Sendable {
     public let entries: [SystemCall?]
+    /// The functions of `entries` by themselves, for the task loop.
+    let handlers: [Handler?]
+    /// As a field a function is stored as it is called; in an optional by itself it would come with a thunk.
+    struct Handler: Sendable {
+        let call: SyscallHandler
+    }
     /// Precondition: no number twice (a programming error, caught by a test and at boot).
     public init(families: [[SystemCall]]) {
         var entries = [SystemCall?](repeating: nil, count: 512)
@@ -61,6 +67,7 @@ public final class SystemCallTable: Sendable {
             }
         }
         self.entries = entries
+        handlers = entries.map { $0.map { Handler(call: $0.handler) } }
     }
 }
 

@@ -29,11 +29,10 @@ extension AddressSpace {
             let (cursor, overflow) = address.addingReportingOverflow(UInt64(done))
             if overflow { break }
             guard let (index, runIndex) = locate(&state, cursor, kind, wanted: count - done) else { break }
-            let region = state.regions[index], run = state.runs[runIndex]
-            let available = min(region.end, run.end) - cursor
+            let available = min(state.regions[index].end, state.runs[runIndex].end) - cursor
             let length = Int(min(available, UInt64(count - done)))
-            let offset = run.value.offset &+ (cursor - run.start)
-            if case .host(let window) = run.value.source {
+            let offset = state.runs[runIndex].value.offset &+ (cursor - state.runs[runIndex].start)
+            if case .host(let window) = state.runs[runIndex].value.source {
                 var rest = 0
                 let part = window.withAddress(offset) { place, inPiece -> Int in
                     let wanted = min(inPiece, length)
@@ -58,21 +57,23 @@ extension AddressSpace {
     /// The region and run that hold `address`, made ready for the access; nil when the guest may not do it.
     private func locate(_ state: inout SpaceState, _ address: UInt64, _ kind: GuestAccess, wanted: Int) -> (Int, Int)? {
         guard let index = state.regions.index(containing: address) ?? growStack(&state, address) else { return nil }
-        let value = state.regions[index].value
+        let protection = state.regions[index].value.protection
         switch kind {
-        case .read: if value.protection.isEmpty { return nil }
-        case .write: if !value.protection.contains(.write) { return nil }
+        case .read: if protection.isEmpty { return nil }
+        case .write: if !protection.contains(.write) { return nil }
         case .forcedRead: break
-        case .forcedWrite: if value.isShared, !value.protection.contains(.write) { return nil }
+        case .forcedWrite: if state.regions[index].value.isShared, !protection.contains(.write) { return nil }
         }
-        if state.runs.index(containing: address) == nil {
+        var found = state.runs.index(containing: address)
+        if found == nil {
             var operations: [MappingOperation] = []
-            let region = state.regions[index]
-            guard (try? backMissing(&state, region: index, region.start, region.end, around: address, &operations)) != nil,
+            let start = state.regions[index].start, end = state.regions[index].end
+            guard (try? backMissing(&state, region: index, start, end, around: address, &operations)) != nil,
                 (try? platformSpace.apply(operations)) != nil
             else { return nil }
+            found = state.runs.index(containing: address)
         }
-        guard var runIndex = state.runs.index(containing: address) else { return nil }
+        guard var runIndex = found else { return nil }
         if kind.isWrite, state.runs[runIndex].value.isCopyOnWrite || !state.runs[runIndex].value.isWritable {
             guard case .success = makeWritable(&state, region: index, address & ~(pageSize - 1)) else { return nil }
             guard let again = state.runs.index(containing: address), !state.runs[again].value.isCopyOnWrite else { return nil }
@@ -176,6 +177,28 @@ extension AddressSpace {
             if capacity == max { throw .ENAMETOOLONG }
             capacity = max
         }
+    }
+
+    /// The same into `buffer`: the string's length, or nil when no NUL stands within the size of the buffer.
+    public func copyInString(at address: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) -> Int? {
+        let capacity = buffer.count
+        var length: Int?
+        // SAFETY: the pointer is used inside the closure only, for `capacity` bytes.
+        let done = unsafe buffer.withUnsafeMutableBufferPointer { p in
+            let start = UInt(bitPattern: p.baseAddress)
+            var destination = start
+            return state.withLock { state in
+                access(&state, address, capacity, .read, stopsEarly: true) { source, count in
+                    var found: Int32 = 0
+                    let rest = unsafe cplatform_copy_string(destination, source, count, &found)
+                    destination &+= UInt(count - rest)
+                    if found != 0 { length = Int(destination - start) - 1 }
+                    return found != 0 ? Swift.max(rest, 1) : rest
+                }
+            }
+        }
+        if length == nil, done < capacity { throw .EFAULT }
+        return length
     }
 
     // MARK: copying out

@@ -18,7 +18,8 @@ struct RangeMap<Value: RangeValue> {
 
     var count: Int { entries.count }
     subscript(index: Int) -> Entry {
-        get { entries[index] }
+        // Fields are read without a copy of the entry, which would count references.
+        _read { yield entries[index] }
         _modify { yield &entries[index] }
     }
 

@@ -73,9 +73,7 @@ private final class NullContext: ExecutionContext {
     func clearInterrupt() { state.withLock { $0.interrupted = false } }
     func readFloatingPoint() throws(PlatformError) -> [UInt8] { state.withLock { $0.floatingPoint } }
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError) {
-        var copy: [UInt8] = []
-        copy.reserveCapacity(image.count)
-        for index in image.indices { copy.append(image[index]) }
+        let copy = [UInt8](copying: image)
         state.withLock { $0.floatingPoint = copy }
     }
     func resetFloatingPoint() throws(PlatformError) { state.withLock { $0.floatingPoint = [UInt8](repeating: 0, count: 576) } }

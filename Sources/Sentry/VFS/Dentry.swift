@@ -139,8 +139,8 @@ public final class Dentry: Sendable {
 
 /// A place: a dentry seen through a mount.
 public struct Path: Sendable {
-    public let mount: Mount
-    public let dentry: Dentry
+    public var mount: Mount
+    public var dentry: Dentry
     public init(mount: Mount, dentry: Dentry) {
         self.mount = mount
         self.dentry = dentry

@@ -41,14 +41,14 @@ struct LastComponent {
 }
 
 /// One resolution of a path: the only place that walks. It starts at `place`, which moves along.
-struct PathResolver {
+struct PathResolver: ~Copyable {
     let context: any FileContext
     let options: ResolveOptions
-    /// Where absolute paths start and ".." stops.
-    let root: Path
-    /// Where RESOLVE_BENEATH and RESOLVE_IN_ROOT hold the walk.
-    let start: Path
+    /// Where RESOLVE_BENEATH and RESOLVE_IN_ROOT hold the walk; nil without them.
+    private let start: Path?
     var place: Path
+    /// `root`, once it was asked for: most relative paths do without.
+    private var knownRoot: Path?
     private var links = 0
     /// The count of renames at the start: ".." under RESOLVE_BENEATH is safe only while nothing moves.
     private let renames = Dentry.renames.load(ordering: .acquiring)
@@ -58,14 +58,20 @@ struct PathResolver {
     init(at start: Path, options: ResolveOptions, _ context: any FileContext) {
         self.context = context
         self.options = options
-        self.start = start
+        self.start = options.isDisjoint(with: [.beneath, .inRoot]) ? nil : start
         place = start
-        if options.contains(.inRoot) {
-            root = start
-        } else if let task = context.fileSystemContext {
-            root = task.root
-        } else {
-            root = start.mount.namespace?.root ?? start
+        if options.contains(.inRoot) { knownRoot = start }
+    }
+
+    /// Where absolute paths start and ".." stops.
+    private var root: Path {
+        mutating get {
+            if let knownRoot { return knownRoot }
+            // Without a task it is that of the namespace, or of a mount that is in none.
+            let found =
+                context.fileSystemContext?.root ?? place.mount.namespace?.root ?? Path(mount: place.mount, dentry: place.mount.root)
+            knownRoot = found
+            return found
         }
     }
 
@@ -113,10 +119,12 @@ struct PathResolver {
         var position = 0
         if path[0] == slash {
             if options.contains(.beneath) { throw .EXDEV }
+            let root = root
             if options.contains(.noCrossing), place.mount !== root.mount { throw .EXDEV }
             place = root
             position = skipSlashes(path, 0)
         }
+        var inode = place.dentry.inode
         while position < count {
             var end = position &+ 1
             while end < count, path[end] != slash { end &+= 1 }
@@ -124,7 +132,7 @@ struct PathResolver {
             position = skipSlashes(path, end)
             let isLast = position == count
 
-            guard let directory = place.dentry.inode, directory.type == .directory else { throw .ENOTDIR }
+            guard let directory = inode, directory.type == .directory else { throw .ENOTDIR }
             try directory.checkAccess(.execute, context)
             let isDot = path[name.lowerBound] == dot && name.count == 1
             let isDotDot = !isDot && name.count == 2 && path[name.lowerBound] == dot && path[name.lowerBound &+ 1] == dot
@@ -136,21 +144,27 @@ struct PathResolver {
             if isDot { continue }
             if isDotDot {
                 try up()
+                inode = place.dentry.inode
                 continue
             }
             if name.count > PathLimit.NAME_MAX { throw .ENAMETOOLONG }
-            let next = try child(path, name, in: directory)
-            guard let inode = next.dentry.inode else { throw .ENOENT }
-            if inode.type == .symlink, !isLast || position > end || options.contains(.follow) {
-                if next.mount.flags.contains(.noSymlinkFollow) { throw .ELOOP }
+            var next = try child(path, name, in: directory)
+            let mounted = next.isMountPoint ? try cross(next) : nil
+            if let mounted { next = mounted.dentry }
+            guard let found = next.inode else { throw .ENOENT }
+            if found.type == .symlink, !isLast || position > end || options.contains(.follow) {
+                if (mounted?.mount ?? place.mount).flags.contains(.noSymlinkFollow) { throw .ELOOP }
                 // The link's own directory stays the place that its text starts from.
-                if let target = try follow(inode) {
+                if let target = try follow(found) {
                     return .link(isLast ? (position > end ? target + [slash] : target) : target + bytes(of: path, end..<count))
                 }
+                inode = place.dentry.inode
             } else {
-                place = next
+                if let mounted { place.mount = mounted.mount }
+                place.dentry = next
+                inode = found
             }
-            if isLast, position > end, place.dentry.inode?.type != .directory { throw .ENOTDIR }
+            if isLast, position > end, inode?.type != .directory { throw .ENOTDIR }
         }
         return .done
     }
@@ -174,7 +188,8 @@ struct PathResolver {
 
     /// "..": the parent, across mounts, stopping at the root.
     private mutating func up() throws(Errno) {
-        if options.contains(.beneath), place === start { throw .EXDEV }
+        if options.contains(.beneath), let start, place === start { throw .EXDEV }
+        let root = root
         if !options.isDisjoint(with: [.beneath, .inRoot]), Dentry.renames.load(ordering: .acquiring) != renames { throw .EAGAIN }
         while true {
             if place === root { return }
@@ -190,8 +205,16 @@ struct PathResolver {
         place = top
     }
 
-    /// One component: from the cache if it may be used, else from the file system; with what is mounted on it.
-    private mutating func child(_ path: borrowing Span<UInt8>, _ name: Range<Int>, in directory: Inode) throws(Errno) -> Path {
+    /// What is mounted on a child of `place`.
+    private func cross(_ dentry: Dentry) throws(Errno) -> Path {
+        let here = Path(mount: place.mount, dentry: dentry)
+        let top = here.topmost()
+        if options.contains(.noCrossing), top.mount !== here.mount { throw .EXDEV }
+        return top
+    }
+
+    /// One component: from the cache if it may be used, else from the file system; without what is mounted on it.
+    private mutating func child(_ path: borrowing Span<UInt8>, _ name: Range<Int>, in directory: Inode) throws(Errno) -> Dentry {
         let hash = NameHash.hash(path, name)
         var found = place.dentry.child(path, name, hash: hash)
         if let dentry = found {
@@ -203,18 +226,9 @@ struct PathResolver {
                 found = nil
             }
         }
-        let dentry: Dentry
-        if let found {
-            dentry = found
-        } else {
-            if options.contains(.cachedOnly) { throw .EAGAIN }
-            dentry = try lookUp(path, name, hash, in: directory)
-        }
-        if !dentry.isMountPoint { return Path(mount: place.mount, dentry: dentry) }
-        let here = Path(mount: place.mount, dentry: dentry)
-        let top = here.topmost()
-        if options.contains(.noCrossing), top.mount !== here.mount { throw .EXDEV }
-        return top
+        if let found { return found }
+        if options.contains(.cachedOnly) { throw .EAGAIN }
+        return try lookUp(path, name, hash, in: directory)
     }
 
     /// Asks the file system for a component, and with it for as many of the following ones as it takes at once.
@@ -300,10 +314,7 @@ struct PathResolver {
                 try Self.lookUpLocked(name, in: parent, directory, context)
             }
         }
-        let here = Path(mount: place.mount, dentry: dentry)
-        let top = here.topmost()
-        if options.contains(.noCrossing), top.mount !== here.mount { throw .EXDEV }
-        return top
+        return dentry.isMountPoint ? try cross(dentry) : Path(mount: place.mount, dentry: dentry)
     }
 
     @inline(__always) private func skipSlashes(_ path: borrowing Span<UInt8>, _ start: Int) -> Int {

@@ -172,7 +172,8 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
         var result: [(events: UInt32, data: UInt64)] = []
         // Items that go back on the list wait for the next call.
         var left = ready.withLock { $0.count }
-        var again: [Item] = []
+        // Mostly it is one.
+        var again: Item?, others: [Item] = []
         while left > 0, result.count < limit {
             left -= 1
             guard let item = take() else { break }
@@ -182,11 +183,12 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
             if item.flags & EpollFlag.EPOLLONESHOT != 0 {
                 if item.isDisarmed.exchange(true, ordering: .relaxed) { continue }
             } else if item.flags & EpollFlag.EPOLLET == 0 {
-                again.append(item)
+                if again == nil { again = item } else { others.append(item) }
             }
             result.append((events.rawValue, item.data))
         }
-        for item in again { enqueue(item)?.ring() }
+        if let again { enqueue(again)?.ring() }
+        for item in others { enqueue(item)?.ring() }
         return result
     }
 

@@ -13,7 +13,8 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
         var slots: [Entry?] = []
         var free: [Int] = []
         var indices: [[UInt8]: Int] = [:]
-        weak var parent: TmpfsDirectory?
+        /// The inode number of "..".
+        var parentNumber: UInt64
 
         mutating func insert(_ name: [UInt8], _ inode: TmpfsInode) {
             let entry = Entry(name: name, inode: inode)
@@ -42,7 +43,7 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     private static let entrySize: Int64 = 20
 
     init(_ fileSystem: TmpfsFileSystem, parent: TmpfsDirectory?, attributes: FileAttributes) {
-        entries = Lock(Entries(parent: parent))
+        entries = Lock(Entries(parentNumber: parent?.number ?? attributes.inode))
         super.init(fileSystem, attributes: attributes)
     }
 
@@ -191,7 +192,7 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     /// What a move of `inode` between directories changes in their link counts.
     private func move(_ inode: TmpfsInode, from old: TmpfsDirectory, to new: TmpfsDirectory) throws(Errno) {
         guard old !== new, let directory = inode as? TmpfsDirectory else { return }
-        directory.entries.withLock { $0.parent = new }
+        directory.entries.withLock { $0.parentNumber = new.number }
         try old.changeLinks(-1)
         try new.changeLinks(1)
     }
@@ -211,15 +212,13 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     /// Hands over entries from `position` on while `emit` takes them; the position after the last one taken.
     fileprivate func read(from position: Int64, _ context: any FileContext, _ emit: (DirectoryEntry) -> Bool) throws(Errno) -> Int64 {
         var position = max(position, 0)
-        let number = metadata.withLock { $0.attributes.inode }
         if position == 0 {
             guard emit(DirectoryEntry(name: [0x2e], inode: number, type: .directory, nextOffset: 1)) else { return position }
             position = 1
         }
         if position == 1 {
-            let parent = entries.withLock { $0.parent }
-            let parentNumber = parent?.metadata.withLock { $0.attributes.inode } ?? number
-            guard emit(DirectoryEntry(name: [0x2e, 0x2e], inode: parentNumber, type: .directory, nextOffset: 2)) else { return position }
+            let parent = entries.withLock { $0.parentNumber }
+            guard emit(DirectoryEntry(name: [0x2e, 0x2e], inode: parent, type: .directory, nextOffset: 2)) else { return position }
             position = 2
         }
         return entries.withLock { entries in
@@ -227,8 +226,7 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
             while slot < entries.slots.count {
                 if let entry = entries.slots[slot] {
                     let inode = entry.inode
-                    let number = inode.metadata.withLock { $0.attributes.inode }
-                    guard emit(DirectoryEntry(name: entry.name, inode: number, type: inode.type, nextOffset: Int64(slot) + 3)) else {
+                    guard emit(DirectoryEntry(name: entry.name, inode: inode.number, type: inode.type, nextOffset: Int64(slot) + 3)) else {
                         break
                     }
                 }
@@ -241,7 +239,7 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     /// Empties the directory for good; the directories that were in it.
     func takeApart() -> [TmpfsDirectory] {
         let slots = entries.withLock { entries in
-            defer { entries = Entries() }
+            defer { entries = Entries(parentNumber: entries.parentNumber) }
             return entries.slots
         }
         return slots.compactMap { $0?.inode as? TmpfsDirectory }

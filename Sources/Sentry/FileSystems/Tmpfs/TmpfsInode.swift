@@ -17,11 +17,14 @@ public class TmpfsInode: Inode, @unchecked Sendable {
     }
     let metadata: Lock<Metadata>
     let tmpfs: TmpfsFileSystem
+    /// The inode number.
+    let number: UInt64
     /// The most bytes of extended attributes of one inode.
     private static let maximumExtendedSize = 1 << 20
 
     init(_ fileSystem: TmpfsFileSystem, attributes: FileAttributes) {
         tmpfs = fileSystem
+        number = attributes.inode
         metadata = Lock(Metadata(attributes: attributes))
         super.init(fileSystem: fileSystem, type: attributes.type)
     }

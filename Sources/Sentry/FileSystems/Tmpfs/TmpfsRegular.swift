@@ -22,6 +22,7 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
         /// F_SEAL_ bits of fcntl(2).
         var seals: UInt32 = SealFlags.F_SEAL_SEAL
         var isLinkable = false
+        /// How it was reached by whoever mapped it last. An object that somebody points to weakly is slower to hold: no open does that.
         weak var dentry: Dentry?
         weak var mount: Mount?
     }
@@ -72,10 +73,6 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
 
     override public func open(_ path: Path, flags: OpenFlags, _ context: any FileContext) throws(Errno) -> FileDescription {
         if flags.contains(.O_TRUNC) { try setAttributes(Self.toEmpty, context) }
-        data.withLock { data in
-            data.dentry = path.dentry
-            data.mount = path.mount
-        }
         return TmpfsFile(self, path: path, flags: flags)
     }
 
@@ -413,6 +410,14 @@ public final class TmpfsRegular: TmpfsInode, MappableObject, @unchecked Sendable
         MappingIdentity(device: tmpfs.device, inode: metadata.withLock { $0.attributes.inode })
     }
 
+    /// It is about to be mapped through an open file of this path.
+    fileprivate func setMappingPath(_ path: Path) {
+        data.withLock { data in
+            data.dentry = path.dentry
+            data.mount = path.mount
+        }
+    }
+
     public var mappingPath: [UInt8] {
         let (dentry, mount) = data.withLock { ($0.dentry, $0.mount) }
         guard let dentry, let mount else { return [] }
@@ -493,5 +498,8 @@ final class TmpfsFile: FileDescription, @unchecked Sendable {
         try file.allocate(mode: mode, offset: offset, length: length, context)
     }
 
-    override func mappable(_ context: any FileContext) throws(Errno) -> any MappableObject { file }
+    override func mappable(_ context: any FileContext) throws(Errno) -> any MappableObject {
+        file.setMappingPath(path)
+        return file
+    }
 }

@@ -1,3 +1,4 @@
+import Host
 import LinuxABI
 import SentryFileSystems
 import SentryKernel
@@ -105,11 +106,17 @@ enum EventFileCalls {
             }
         }
         if found.isEmpty { return 0 }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(found.count * 12)
-        for (events, data) in found {
-            bytes.append(integer: events)
-            bytes.append(integer: data)
+        if found.count == 1 {
+            var bytes = InlineArray<12, UInt8>(repeating: 0)
+            bytes.store(found[0].events, at: 0)
+            bytes.store(found[0].data, at: 4)
+            try task.guestMemory().copyOut(bytes.span, to: address)
+            return 1
+        }
+        var bytes = [UInt8](repeating: 0, count: found.count * 12)
+        for (index, event) in found.enumerated() {
+            bytes.store(event.events, at: index * 12)
+            bytes.store(event.data, at: index * 12 + 4)
         }
         try task.guestMemory().copyOut(bytes, to: address)
         return found.count

@@ -16,6 +16,24 @@ extension KernelTask {
         try guestMemory().copyInString(at: address, max: PathLimit.PATH_MAX)
     }
 
+    /// The same for the calls that are made most, whose paths are mostly short: `body` gets it without an array being made.
+    @inline(__always) func withPath<R>(at address: UInt64, _ body: (borrowing Span<UInt8>) throws(Errno) -> R) throws(Errno) -> R {
+        let memory = try guestMemory()
+        var buffer = InlineArray<256, UInt8>(repeating: 0)
+        let length = try Self.copyShortString(memory, at: address, &buffer)
+        if length >= 0 { return try body(buffer.span.extracting(0..<length)) }
+        let whole = try memory.copyInString(at: address, max: PathLimit.PATH_MAX)
+        return try body(whole.span)
+    }
+
+    /// The length of the string at `address`, or -1 when `buffer` does not hold it.
+    private static func copyShortString(_ memory: AddressSpace, at address: UInt64, _ buffer: inout InlineArray<256, UInt8>) throws(Errno)
+        -> Int
+    {
+        var span = buffer.mutableSpan
+        return try memory.copyInString(at: address, into: &span) ?? -1
+    }
+
     /// Root, working directory and umask.
     @inline(__always) func fileSystem() throws(Errno) -> FileSystemContext {
         guard let context = fileSystemContext else { throw .ENOENT }
@@ -23,8 +41,10 @@ extension KernelTask {
     }
 
     /// Where a path that came with a directory descriptor starts: EBADF when it is relative and the descriptor is not open. ENOTDIR is the resolver's.
-    @inline(__always) func start(_ descriptor: Int32, _ path: [UInt8]) throws(Errno) -> Path {
-        if descriptor == AtFlag.AT_FDCWD || path.first == UInt8(ascii: "/") { return try fileSystem().workingDirectory }
+    @inline(__always) func start(_ descriptor: Int32, _ path: [UInt8]) throws(Errno) -> Path { try start(descriptor, path.span) }
+
+    @inline(__always) func start(_ descriptor: Int32, _ path: borrowing Span<UInt8>) throws(Errno) -> Path {
+        if descriptor == AtFlag.AT_FDCWD || !path.isEmpty && path[0] == UInt8(ascii: "/") { return try fileSystem().workingDirectory }
         return try files.get(descriptor).path
     }
 

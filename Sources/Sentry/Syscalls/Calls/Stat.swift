@@ -1,3 +1,4 @@
+import Host
 import LinuxABI
 import SentryKernel
 import SentryMemory
@@ -15,14 +16,16 @@ enum StatCalls {
     // MARK: stat(2)
 
     static func stat(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        let path = try task.path(at: arguments[0])
-        let attributes = try VFS.stat(path.span, at: task.fileSystem().workingDirectory, .follow, task)
+        let attributes = try task.withPath(at: arguments[0]) { (path: borrowing Span<UInt8>) throws(Errno) in
+            try VFS.stat(path, at: task.fileSystem().workingDirectory, .follow, task)
+        }
         return try store(task, attributes, to: arguments[1])
     }
 
     static func lstat(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        let path = try task.path(at: arguments[0])
-        let attributes = try VFS.stat(path.span, at: task.fileSystem().workingDirectory, [], task)
+        let attributes = try task.withPath(at: arguments[0]) { (path: borrowing Span<UInt8>) throws(Errno) in
+            try VFS.stat(path, at: task.fileSystem().workingDirectory, [], task)
+        }
         return try store(task, attributes, to: arguments[1])
     }
 
@@ -42,13 +45,26 @@ enum StatCalls {
     private static func attributes(_ task: KernelTask, _ descriptor: Int32, _ address: UInt64, _ flags: Int32) throws(Errno) -> (
         FileAttributes, Mount, isRoot: Bool
     ) {
-        let path = try task.optionalPath(at: address, flags)
+        if address == 0, flags & AtFlag.AT_EMPTY_PATH != 0 {
+            let none: [UInt8] = []
+            return try attributes(task, descriptor, none.span, flags)
+        }
+        return try task.withPath(at: address) { (path: borrowing Span<UInt8>) throws(Errno) in
+            try attributes(task, descriptor, path, flags)
+        }
+    }
+
+    private static func attributes(_ task: KernelTask, _ descriptor: Int32, _ path: borrowing Span<UInt8>, _ flags: Int32) throws(Errno)
+        -> (
+            FileAttributes, Mount, isRoot: Bool
+        )
+    {
         if path.isEmpty, flags & AtFlag.AT_EMPTY_PATH != 0, descriptor != AtFlag.AT_FDCWD {
             // The open file itself: sockets and anonymous files have attributes of their own.
             let file = try task.files.get(descriptor)
             return (try file.attributes(task), file.path.mount, file.path.dentry === file.path.mount.root)
         }
-        let place = try VFS.resolve(path.span, at: task.start(descriptor, path), KernelTask.options(flags), task)
+        let place = try VFS.resolve(path, at: task.start(descriptor, path), KernelTask.options(flags), task)
         return (try VFS.attributes(of: place, task), place.mount, place.dentry === place.mount.root)
     }
 
@@ -115,57 +131,55 @@ enum StatCalls {
 
     // MARK: getdents(2)
 
-    /// The most bytes of entries handed out by one call.
-    private static let maximumEntries = 1 << 20
+    /// The most bytes of entries handed out by one call; a later one gets the rest.
+    private static let maximumEntries = 64 << 10
 
     static func getdents64(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        try readEntries(task, arguments, headerSize: 19) { bytes, entry, length in
-            bytes.append(integer: entry.inode)
-            bytes.append(integer: UInt64(bitPattern: entry.nextOffset))
-            bytes.append(integer: UInt16(length))
-            bytes.append(entry.type.directoryEntryType)
-            bytes += entry.name
-            bytes.append(contentsOf: repeatElement(0, count: length - 19 - entry.name.count))
+        try readEntries(task, arguments) { bytes, entry, place, _ in
+            bytes[place + 18] = entry.type.directoryEntryType
+            bytes.store(entry.name, at: place + 19)
         }
     }
 
     /// The older form: no type in the head, but in the entry's last byte.
     static func getdents(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        try readEntries(task, arguments, headerSize: 19) { bytes, entry, length in
-            bytes.append(integer: entry.inode)
-            bytes.append(integer: UInt64(bitPattern: entry.nextOffset))
-            bytes.append(integer: UInt16(length))
-            bytes += entry.name
-            bytes.append(contentsOf: repeatElement(0, count: length - 19 - entry.name.count))
-            bytes.append(entry.type.directoryEntryType)
+        try readEntries(task, arguments) { bytes, entry, place, length in
+            bytes.store(entry.name, at: place + 18)
+            bytes[place + length - 1] = entry.type.directoryEntryType
         }
     }
 
-    private static func readEntries(
-        _ task: KernelTask, _ arguments: borrowing SyscallArguments, headerSize: Int, _ put: (inout [UInt8], DirectoryEntry, Int) -> Void
+    /// Both forms have 19 bytes beside the name and what fills up to a multiple of 8. `put` stores type and name of an entry at a place of so many zeros.
+    @inline(__always) private static func readEntries(
+        _ task: KernelTask, _ arguments: borrowing SyscallArguments, _ put: (inout [UInt8], DirectoryEntry, Int, Int) -> Void
     ) throws(Errno) -> Int {
         let file = try task.file(arguments.int32(0))
         guard file.inode?.type == .directory else { throw .ENOTDIR }
         if file.path.dentry.isDeleted { throw .ENOENT }
         let room = min(Int(arguments.uint32(2)), maximumEntries)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(min(room, 32 << 10))
+        var bytes = [UInt8](repeating: 0, count: min(room, 4096))
+        var used = 0
         var isTooSmall = false
         try file.readDirectory(task) { entry in
-            let length = (headerSize + entry.name.count + 1 + 7) & ~7
-            if bytes.count + length > room {
-                isTooSmall = bytes.isEmpty
+            let length = (19 + entry.name.count + 1 + 7) & ~7
+            if used + length > room {
+                isTooSmall = used == 0
                 return false
             }
-            put(&bytes, entry, length)
+            if used + length > bytes.count { bytes += repeatElement(0, count: min(bytes.count, room - bytes.count)) }
+            bytes.store(entry.inode, at: used)
+            bytes.store(entry.nextOffset, at: used + 8)
+            bytes.store(UInt16(length), at: used + 16)
+            put(&bytes, entry, used, length)
+            used += length
             return true
         }
         if isTooSmall { throw .EINVAL }
-        if !bytes.isEmpty {
+        if used > 0 {
             file.path.dentry.notify(.access)
-            try task.guestMemory().copyOut(bytes, to: arguments[1])
+            try task.guestMemory().copyOut(bytes.span.extracting(0..<used), to: arguments[1])
         }
-        return bytes.count
+        return used
     }
 }
 

@@ -1,16 +1,6 @@
+import Host
 import LinuxABI
 import SentryVFS
-
-extension InlineArray where Element == UInt8 {
-    /// Stores a number at a constant place of a structure.
-    @inline(__always) mutating func put<T: FixedWidthInteger>(_ value: T, at offset: Int) {
-        var rest = UInt64(truncatingIfNeeded: value)
-        for index in 0..<(T.bitWidth / 8) {
-            self[offset &+ index] = UInt8(truncatingIfNeeded: rest)
-            rest >>= 8
-        }
-    }
-}
 
 extension [UInt8] {
     /// Appends a number, little-endian.
@@ -27,22 +17,22 @@ extension FileAttributes {
     /// struct stat of x86-64.
     var statBytes: InlineArray<144, UInt8> {
         var bytes = InlineArray<144, UInt8>(repeating: 0)
-        bytes.put(device, at: 0)
-        bytes.put(inode, at: 8)
-        bytes.put(UInt64(links), at: 16)
-        bytes.put(mode, at: 24)
-        bytes.put(user, at: 28)
-        bytes.put(group, at: 32)
-        bytes.put(specialDevice, at: 40)
-        bytes.put(size, at: 48)
-        bytes.put(Int64(blockSize), at: 56)
-        bytes.put(blocks, at: 64)
-        bytes.put(accessTime.tv_sec, at: 72)
-        bytes.put(accessTime.tv_nsec, at: 80)
-        bytes.put(modificationTime.tv_sec, at: 88)
-        bytes.put(modificationTime.tv_nsec, at: 96)
-        bytes.put(changeTime.tv_sec, at: 104)
-        bytes.put(changeTime.tv_nsec, at: 112)
+        bytes.store(device, at: 0)
+        bytes.store(inode, at: 8)
+        bytes.store(UInt64(links), at: 16)
+        bytes.store(mode, at: 24)
+        bytes.store(user, at: 28)
+        bytes.store(group, at: 32)
+        bytes.store(specialDevice, at: 40)
+        bytes.store(size, at: 48)
+        bytes.store(Int64(blockSize), at: 56)
+        bytes.store(blocks, at: 64)
+        bytes.store(accessTime.tv_sec, at: 72)
+        bytes.store(accessTime.tv_nsec, at: 80)
+        bytes.store(modificationTime.tv_sec, at: 88)
+        bytes.store(modificationTime.tv_nsec, at: 96)
+        bytes.store(changeTime.tv_sec, at: 104)
+        bytes.store(changeTime.tv_nsec, at: 112)
         return bytes
     }
 
@@ -51,32 +41,32 @@ extension FileAttributes {
         var bytes = InlineArray<256, UInt8>(repeating: 0)
         var mask = StatxMask.STATX_BASIC_STATS | StatxMask.STATX_MNT_ID
         if birthTime != nil { mask |= StatxMask.STATX_BTIME }
-        bytes.put(mask, at: 0)
-        bytes.put(blockSize, at: 4)
-        bytes.put(isMountRoot ? StatxAttribute.STATX_ATTR_MOUNT_ROOT : 0, at: 8)
-        bytes.put(links, at: 16)
-        bytes.put(user, at: 20)
-        bytes.put(group, at: 24)
-        bytes.put(UInt16(truncatingIfNeeded: mode), at: 28)
-        bytes.put(inode, at: 32)
-        bytes.put(size, at: 40)
-        bytes.put(blocks, at: 48)
-        bytes.put(StatxAttribute.STATX_ATTR_MOUNT_ROOT, at: 56)
+        bytes.store(mask, at: 0)
+        bytes.store(blockSize, at: 4)
+        bytes.store(isMountRoot ? StatxAttribute.STATX_ATTR_MOUNT_ROOT : 0, at: 8)
+        bytes.store(links, at: 16)
+        bytes.store(user, at: 20)
+        bytes.store(group, at: 24)
+        bytes.store(UInt16(truncatingIfNeeded: mode), at: 28)
+        bytes.store(inode, at: 32)
+        bytes.store(size, at: 40)
+        bytes.store(blocks, at: 48)
+        bytes.store(StatxAttribute.STATX_ATTR_MOUNT_ROOT, at: 56)
         put(accessTime, &bytes, at: 64)
         if let birthTime { put(birthTime, &bytes, at: 80) }
         put(changeTime, &bytes, at: 96)
         put(modificationTime, &bytes, at: 112)
-        bytes.put(DeviceNumber.major(specialDevice), at: 128)
-        bytes.put(DeviceNumber.minor(specialDevice), at: 132)
-        bytes.put(DeviceNumber.major(device), at: 136)
-        bytes.put(DeviceNumber.minor(device), at: 140)
-        bytes.put(UInt64(mount), at: 144)
+        bytes.store(DeviceNumber.major(specialDevice), at: 128)
+        bytes.store(DeviceNumber.minor(specialDevice), at: 132)
+        bytes.store(DeviceNumber.major(device), at: 136)
+        bytes.store(DeviceNumber.minor(device), at: 140)
+        bytes.store(UInt64(mount), at: 144)
         return bytes
     }
 
     private func put(_ time: Timespec, _ bytes: inout InlineArray<256, UInt8>, at offset: Int) {
-        bytes.put(time.tv_sec, at: offset)
-        bytes.put(UInt32(truncatingIfNeeded: time.tv_nsec), at: offset + 8)
+        bytes.store(time.tv_sec, at: offset)
+        bytes.store(UInt32(truncatingIfNeeded: time.tv_nsec), at: offset + 8)
     }
 }
 

@@ -1,0 +1,39 @@
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    /// What the calls cost that programs make most, in instructions: unlike times these are the same on every machine, so that a loss shows. From the
+    /// moment that guest code stops until it goes on, without the platform.
+    @Suite struct HotCalls {
+        /// Most instructions, atomic ones among them, and allocations of a call: what was measured, and a tenth.
+        private static let bounds: [(name: String, instructions: Int, atomics: Int, allocations: Int)] = [
+            ("getppid", 920, 11, 0), ("read", 1530, 18, 0), ("write", 1240, 15, 0), ("pread", 2110, 25, 0),
+            ("stat", 4810, 91, 0), ("stat-missing", 4020, 72, 0),
+            ("futex-wake", 1320, 15, 0), ("futex-wait", 1210, 11, 0),
+            ("pipe-write", 1900, 19, 0), ("pipe-read", 1780, 19, 0),
+            ("eventfd-write", 2530, 35, 0), ("epoll-wait", 2520, 35, 1), ("eventfd-read", 1720, 20, 0),
+            ("kill", 9920, 76, 4), ("rt_sigreturn", 6690, 41, 4),
+        ]
+
+        @Test func staysCheap() throws {
+            let outcome = try execute([TestEnvironment.executables + "/HotCalls"], timeout: 60)
+            try #require(outcome.status == 0, outcome.report)
+            var found: [String: [Int]] = [:]
+            for line in outcome.output.split(separator: "\n") {
+                let words = line.split(separator: " ")
+                found[String(words[0])] = words.dropFirst().compactMap { Int($0) }
+            }
+            for bound in Self.bounds {
+                // Instructions, atomic ones, allocations, references, host calls.
+                let counts = try #require(found[bound.name], outcome.report)
+                try #require(counts.count == 5, outcome.report)
+                #expect(
+                    counts[0] <= bound.instructions,
+                    "\(bound.name) takes \(counts[0]) instructions; at most \(bound.instructions) are promised")
+                #expect(counts[1] <= bound.atomics, "\(bound.name) takes \(counts[1]) atomic instructions; at most \(bound.atomics)")
+                #expect(counts[2] <= bound.allocations, "\(bound.name) allocates \(counts[2]) times; at most \(bound.allocations)")
+                #expect(counts[4] == 0, "\(bound.name) makes \(counts[4]) host calls")
+            }
+        }
+    }
+}
