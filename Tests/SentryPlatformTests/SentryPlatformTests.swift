@@ -209,6 +209,123 @@ import Testing
         }
     }
 
+    @Test(arguments: TestPlatform.allCases) func postponedChangesComeWithTheNextBatch(_ on: TestPlatform) throws {
+        try onThread {
+            // mov (%rax),%rcx; syscall; jmp back
+            let guest = try Guest(on, [0x48, 0x8b, 0x08, 0x0f, 0x05, 0xeb, 0xf9])
+            defer {
+                guest.context.release()
+                guest.space.destroy()
+            }
+            var registers = guest.entry { $0.rax = Guest.data }
+            func touch(_ address: UInt64) throws -> Bool {
+                registers.rip = Guest.code
+                registers.rax = address
+                return try guest.context.run(&registers, in: guest.space) == .systemCall
+            }
+            func map(_ address: UInt64, offset: UInt64 = 0) -> MappingOperation {
+                .map(address: address, length: 4096, protection: .read, file: .memoryFile, offset: offset)
+            }
+            #expect(try touch(Guest.data))
+            try guest.space.postpone([map(0x70_0000), map(0x71_0000)])
+            #expect(try !touch(0x70_0000))
+            try guest.space.postpone([.unmap(address: 0x71_0000, length: 4096)])
+            try guest.space.apply([map(0x72_0000)])
+            #expect(try touch(0x70_0000))
+            #expect(try !touch(0x71_0000))
+            #expect(try touch(0x72_0000))
+            // What cannot be made does not spoil the batch that it comes with.
+            try guest.space.postpone([map(0x73_0000, offset: 1), map(0x74_0000)])
+            try guest.space.apply([map(0x75_0000)])
+            #expect(try touch(0x75_0000))
+            // A new thread sees what was postponed, a reused one too.
+            for round in 0..<3 as Range<UInt64> {
+                let address = 0x80_0000 + round * 0x10000
+                try guest.space.postpone([map(address)])
+                let platform = try on.shared
+                let isThere = try Worker {
+                    let context = try platform.makeContext()
+                    defer { context.release() }
+                    var registers = guest.entry { $0.rax = address }
+                    return try context.run(&registers, in: guest.space) == .systemCall
+                }.wait()
+                #expect(isThere)
+            }
+        }
+    }
+
+    @Test(arguments: TestPlatform.allCases) func changesBeforeTheFirstThreadAreMadeForIt(_ on: TestPlatform) throws {
+        try onThread {
+            // mov (%rax),%rcx; syscall
+            let guest = try Guest(on, [0x48, 0x8b, 0x08, 0x0f, 0x05])
+            let file = SharedDescriptor(try makeMemoryFile(size: 4096))
+            // More than a ring of them, some replaced again.
+            for index in 0..<400 as Range<UInt64> {
+                try guest.space.apply([
+                    .map(address: 0x100_0000 + index * 0x2000, length: 4096, protection: .read, file: .descriptor(file), offset: 0)
+                ])
+            }
+            try guest.space.apply([.unmap(address: 0x100_0000, length: 300 * 0x2000)])
+            let (event, _) = try guest.once { $0.rax = 0x100_0000 + 399 * 0x2000 }
+            #expect(event == .systemCall)
+            let other = try Guest(on, [0x48, 0x8b, 0x08, 0x0f, 0x05])
+            try other.space.apply([.map(address: 0x70_0000, length: 4096, protection: .read, file: .descriptor(file), offset: 1)])
+            // It cannot be, and the first run says so.
+            var registers = other.entry { $0.rax = 0x70_0000 }
+            #expect(throws: PlatformError.host(.EINVAL)) { try other.context.run(&registers, in: other.space) }
+            other.context.release()
+            other.space.destroy()
+        }
+    }
+
+    @Test(arguments: TestPlatform.allCases) func memoryIsReleasedWhenNobodyCanTouchIt(_ on: TestPlatform) throws {
+        try onThread {
+            let guest = try Guest(on, [0x0f, 0x05])
+            var registers = guest.entry()
+            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+            let parker = Parker()
+            guest.space.destroy { parker.unpark() }
+            _ = parker.park()
+            // Again: it has happened.
+            guest.space.destroy { parker.unpark() }
+            _ = parker.park()
+            #expect(guest.space.deathReason == .destroyed)
+            guest.context.release()
+        }
+    }
+
+    /// As processes of one container come and go, in which some stubs are made ahead.
+    @Test(arguments: TestPlatform.allCases) func processesOfOneContainer(_ on: TestPlatform) throws {
+        try onThread {
+            let platform = try on.shared
+            let memory = SharedDescriptor(try makeMemoryFile(size: 1 << 16))
+            _ = try HostCall.write(memory.rawValue, at: 0, [0x0f, 0x05].span)
+            func process(_ number: UInt64) throws -> (any PlatformAddressSpace, any ExecutionContext) {
+                let space = try platform.makeAddressSpace(memory: memory)
+                try space.apply([.map(address: Guest.code, length: 4096, protection: [.read, .execute], file: .memoryFile, offset: 0)])
+                let context = try platform.makeContext()
+                var registers = Registers()
+                registers.rip = Guest.code
+                registers.rax = number
+                guard try context.run(&registers, in: space) == .systemCall, registers.orig_rax == number else { throw Errno.EINVAL }
+                return (space, context)
+            }
+            var living: [(any PlatformAddressSpace, any ExecutionContext)] = []
+            for number in 0..<40 as Range<UInt64> {
+                living.append(try process(number))
+                if living.count > Int(number % 5) {
+                    let (space, context) = living.removeFirst()
+                    space.destroy {}
+                    context.release()
+                }
+            }
+            for (space, context) in living {
+                space.destroy()
+                context.release()
+            }
+        }
+    }
+
     @Test(arguments: TestPlatform.allCases) func twoThreadsShareAnAddressSpace(_ on: TestPlatform) throws {
         try onThread {
             // lock incq (%rdi); syscall; jmp back

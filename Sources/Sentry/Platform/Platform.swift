@@ -54,9 +54,13 @@ public protocol Platform: AnyObject, Sendable {
 
 /// One guest address space as the platform sees it.
 public protocol PlatformAddressSpace: AnyObject, Sendable {
-    /// Makes the changes in order, in one trip. On an error the ones before the failing one have been made; which they are is not told, so
-    /// the caller maps again or destroys. ESRCH: the stub is dead (`deathReason`).
+    /// Makes the changes in order, in one trip; until guest code runs here for the first time it may put them off, and then the first `run` fails for
+    /// them. On an error the ones before the failing one have been made; which they are is not told, so the caller maps again or destroys.
+    /// ESRCH: the stub is dead (`deathReason`).
     func apply(_ operations: [MappingOperation]) throws(Errno)
+    /// Makes the changes some time before the next `apply`, in order. For changes that no guest code relies on yet: of places that were empty, where a
+    /// touch before that is a fault, whose answer calls `apply`.
+    func postpone(_ operations: [MappingOperation]) throws(Errno)
     /// Set once guest code can never run here again.
     var deathReason: StubDeath? { get }
     /// The host process behind it, in the Sentry's PID namespace, for logs and tests; nil where there is none.
@@ -69,6 +73,8 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     func restoreCode()
     /// Ends the stub. Threads inside `run` come back with `stubDied(.destroyed)`. Idempotent.
     func destroy()
+    /// As `destroy`, which need not have been called, and calls `release` once no guest code can touch the memory any more: now or later, on any thread.
+    func destroy(then release: @escaping @Sendable () -> Void)
 }
 
 /// The processor state of one guest task. Everything except `interrupt()` is for the task's own host thread only;
@@ -100,6 +106,11 @@ extension PlatformAddressSpace {
     public func attach(_ code: any GuestCode) {}
     public func inherit(from parent: any PlatformAddressSpace) {}
     public func restoreCode() {}
+    public func postpone(_ operations: [MappingOperation]) throws(Errno) { try apply(operations) }
+    public func destroy(then release: @escaping @Sendable () -> Void) {
+        destroy()
+        release()
+    }
     public var hostProcess: Int32? { nil }
 }
 

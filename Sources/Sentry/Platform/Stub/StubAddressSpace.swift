@@ -11,6 +11,10 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         /// Not yet done: the stub's last preparations, prepended to the first batch.
         var isFresh = true
         var serviceCPU: Int32 = -1
+        /// Guest code may run: until then nobody sees the memory, and changes wait for the first thread, to be made in one trip.
+        var isInhabited = false
+        /// Changes that have not been made yet, oldest first.
+        var postponed: [MappingOperation] = []
     }
     /// What one batch brought back.
     private struct Outcome {
@@ -23,6 +27,8 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     private static let memoryNumber: Int32 = 1
     private static let firstFileNumber: Int32 = 4
     private static let maximumFiles = 64
+    /// More changes than this are not postponed: so many may meet a limit of the host's, which the caller should hear of.
+    private static let maximumPostponed = 128
 
     let process: Int32
     private let listener: OwnedDescriptor
@@ -31,6 +37,8 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     private let memory: SharedDescriptor
     private let channel: Lock<Channel>
     private let death = Lock<StubDeath?>(nil)
+    /// The end of the process (systrap).
+    let ending = StubEnding()
     /// Its guest threads' slots, on systrap.
     let slots: SlotTable?
     let callSites: CallSites?
@@ -66,12 +74,23 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         // A guest thread of systrap that wrote its own turn may still be running: it must not see the memory's next owner.
         if slots != nil {
             try? channel.withLock { channel throws(Errno) in
+                channel.postponed = []
                 var batch = try begin(&channel)
                 batch.append(.munmap, 0, cplatform_stub_base())
                 _ = try finish(batch, &channel)
             }
         }
         kill()
+    }
+
+    func destroy(then release: @escaping @Sendable () -> Void) {
+        if slots == nil {
+            // Threads that are traced do not run once their tracers have let go.
+            destroy()
+            return release()
+        }
+        if claim(.destroyed) { kill() }
+        ending.afterwards(release)
     }
 
     /// Records why the stub ends, the first reason wins, and kills it.
@@ -102,25 +121,66 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         if operations.isEmpty { return }
         try channel.withLock { channel throws(Errno) in
             if deathReason != nil { throw .ESRCH }
-            var batch = try begin(&channel)
-            for operation in operations {
-                if batch.isFull { batch = try finish(batch, &channel) }
-                switch operation {
-                case .map(let address, let length, let protection, let file, let offset, let populate):
-                    let number: Int32
-                    switch file {
-                    case .memoryFile: number = Self.memoryNumber
-                    case .descriptor(let descriptor): number = try insert(descriptor, &batch, channel)
-                    }
-                    // MAP_SHARED | MAP_FIXED | MAP_NORESERVE, MAP_POPULATE
-                    let flags: UInt64 = populate ? 0xc011 : 0x4011
-                    batch.append(.mmap, address, length, UInt64(protection.rawValue), flags, UInt64(number), offset)
-                case .unmap(let address, let length): batch.append(.munmap, address, length)
-                case .protect(let address, let length, let protection):
-                    batch.append(.mprotect, address, length, UInt64(protection.rawValue))
-                }
+            if !channel.isInhabited { return try postpone(operations, &channel) }
+            let postponed = channel.postponed
+            channel.postponed = []
+            if postponed.isEmpty { return try perform(operations, &channel) }
+            do throws(Errno) {
+                try perform(postponed + operations, &channel)
+            } catch {
+                if deathReason != nil { throw error }
+                // A fault mends what could not be made of the postponed; the others must not suffer for it. Twice done is as good as once.
+                try perform(operations, &channel)
             }
-            _ = try finish(batch, &channel)
+        }
+    }
+
+    func postpone(_ operations: [MappingOperation]) throws(Errno) {
+        try channel.withLock { channel throws(Errno) in
+            if deathReason != nil { throw .ESRCH }
+            try postpone(operations, &channel)
+        }
+    }
+
+    private func postpone(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
+        for operation in operations {
+            // What is replaced before anybody saw it need not be made.
+            if let range = operation.replacedRange {
+                channel.postponed.removeAll { $0.range.lowerBound >= range.lowerBound && $0.range.upperBound <= range.upperBound }
+            }
+            channel.postponed.append(operation)
+        }
+        if channel.postponed.count > Self.maximumPostponed { try makePostponed(&channel) }
+    }
+
+    private func makePostponed(_ channel: inout Channel) throws(Errno) {
+        if channel.postponed.isEmpty { return }
+        let operations = channel.postponed
+        channel.postponed = []
+        try perform(operations, &channel)
+    }
+
+    private func perform(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
+        var batch = try begin(&channel)
+        for operation in operations { try append(operation, to: &batch, &channel) }
+        _ = try finish(batch, &channel)
+    }
+
+    private func append(_ operation: MappingOperation, to batch: inout Batch, _ channel: inout Channel) throws(Errno) {
+        if batch.isFull { batch = try finish(batch, &channel) }
+        switch operation {
+        case .map(let address, let length, let protection, let file, let offset, let populate):
+            let number: Int32
+            switch file {
+            case .memoryFile: number = Self.memoryNumber
+            case .descriptor(let descriptor): number = try insert(descriptor, &batch, channel)
+            }
+            // MAP_SHARED | MAP_FIXED | MAP_NORESERVE, MAP_POPULATE
+            let flags: UInt64 = populate ? 0xc011 : 0x4011
+            batch.append(.mmap, address, length, UInt64(protection.rawValue), flags, UInt64(number), offset)
+        case .unmap(let address, let length): batch.append(.munmap, address, length)
+        case .protect(let address, let length, let protection):
+            batch.append(.mprotect, address, length, UInt64(protection.rawValue))
         }
     }
 
@@ -129,8 +189,8 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         var count = 0
         var files: [SharedDescriptor] = []
         let share: StubShare
-        /// Room is kept for the closing of every file and for a clone.
-        var isFull: Bool { count + maximumFiles + 2 > cplatform_ring_entries() || files.count >= maximumFiles }
+        /// Room is kept for the closing of every file, and for a clone and its data.
+        var isFull: Bool { count + maximumFiles + 3 > cplatform_ring_entries() || files.count >= maximumFiles }
 
         init(share: StubShare) { self.share = share }
 
@@ -148,6 +208,11 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
             unsafe entry[5] = e
             unsafe entry[6] = f
             count += 1
+        }
+
+        /// Closes the files that the commands so far have used.
+        mutating func closeFiles() {
+            for index in files.indices { append(.close, UInt64(firstFileNumber) + UInt64(index)) }
         }
 
         /// Words behind the last command, which the stub reads but does not execute.
@@ -183,17 +248,21 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     /// Executes the batch and starts another. Mapped files are closed again also when a command fails.
     private func finish(_ batch: consuming Batch, _ channel: inout Channel) throws(Errno) -> Batch {
         let wanted = batch.count
-        for index in batch.files.indices { batch.append(.close, UInt64(Self.firstFileNumber) + UInt64(index)) }
+        batch.closeFiles()
         let outcome = try execute(batch.count, &channel)
         if outcome.error != 0 {
-            if outcome.done < wanted, !batch.files.isEmpty {
-                var closing = Batch(share: share)
-                for index in batch.files.indices { closing.append(.close, UInt64(Self.firstFileNumber) + UInt64(index)) }
-                _ = try execute(closing.count, &channel)
-            }
+            if outcome.done < wanted { try closeFiles(of: batch, &channel) }
             throw Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
         }
         return Batch(share: share)
+    }
+
+    private func closeFiles(of failed: Batch, _ channel: inout Channel) throws(Errno) {
+        if failed.files.isEmpty { return }
+        var batch = Batch(share: share)
+        batch.files = failed.files
+        batch.closeFiles()
+        _ = try execute(batch.count, &channel)
     }
 
     /// One trip to the service thread. With `expectsThread` the batch ends with a clone, whose thread reports too.
@@ -262,9 +331,9 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     func startTracedThread() throws(Errno) -> Int32 {
         let tid = try channel.withLock { channel throws(Errno) -> Int32 in
             if deathReason != nil { throw .ESRCH }
-            var batch = try begin(&channel)
-            batch.append(.clone, Self.threadFlags)
-            let (tid, notification) = try clone(batch, &channel)
+            var batch = try beginWithPostponed(&channel)
+            let (tid, notification) = try clone(&batch, &channel) { $0.append(.clone, Self.threadFlags) }
+            channel.isInhabited = true
             try check(cplatform_attach(tid))
             // ENOENT: the interruption has already ended its wait. Either way it stops before its next instruction.
             _ = cplatform_notify_send(listener.rawValue, notification, 0)
@@ -281,35 +350,114 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     {
         try channel.withLock { channel throws(Errno) -> Int32 in
             if deathReason != nil { throw .ESRCH }
-            var batch = try begin(&channel)
-            if let mapping {
-                let size = UInt64(cplatform_slot_size() * cplatform_chunk_slots())
-                let number = try insert(mapping.file, &batch, channel)
-                // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED
-                batch.append(.mmap, slot.stubAddress & ~(size - 1), size, 3, 0x11, UInt64(number), mapping.chunk * size)
-                batch = try finish(batch, &channel)
-            }
-            let size = UInt64(cplatform_slot_size())
+            channel.isInhabited = true
+            let batch = try beginWithPostponed(&channel)
+            return try startTrappingThread(slot, mapping, batch, &channel, firstTurn)
+        }
+    }
+
+    private func startTrappingThread(
+        _ slot: Slot, _ mapping: (file: SharedDescriptor, chunk: UInt64)?, _ batch: consuming Batch, _ channel: inout Channel,
+        _ firstTurn: () throws(Errno) -> Void
+    ) throws(Errno) -> Int32 {
+        let size = UInt64(cplatform_slot_size())
+        if let mapping {
+            let chunk = UInt64(cplatform_slot_size() * cplatform_chunk_slots())
+            if batch.isFull { batch = try finish(batch, &channel) }
+            let number = try insert(mapping.file, &batch, channel)
+            // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED
+            batch.append(.mmap, slot.stubAddress & ~(chunk - 1), chunk, 3, 0x11, UInt64(number), mapping.chunk * chunk)
+        }
+        let (tid, notification) = try clone(&batch, &channel) { batch in
             // CLONE_CHILD_CLEARTID: the slot's first word becomes 0 when the thread ends. The sixth word tells the thread its platform.
             batch.append(.clone, Self.threadFlags | 0x20_0000, slot.stubAddress + size, 0, slot.stubAddress, 0, 1)
             let stack = UInt64(cplatform_slot_stack())
             batch.appendData(slot.stubAddress + stack, 0, size - stack)
-            let (tid, notification) = try clone(batch, &channel)
-            try check(cplatform_notify_send(listener.rawValue, notification, 0))
-            // The thread reads its signal stack from the ring, so the ring is its own until then.
-            try firstTurn()
-            return tid
+        }
+        try check(cplatform_notify_send(listener.rawValue, notification, 0))
+        // The thread reads its signal stack from the ring, so the ring is its own until then.
+        try firstTurn()
+        return tid
+    }
+
+    /// Makes a guest thread ahead of the first task, which finds it waiting (systrap). Nobody sees the memory before that.
+    func prepareThread() throws(Errno) {
+        guard let slots else { return }
+        let (slot, mapping) = try slots.take()
+        do throws(Errno) {
+            try channel.withLock { channel throws(Errno) in
+                if deathReason != nil { throw .ESRCH }
+                var event = cplatform_slot_event()
+                let thread = try startTrappingThread(slot, mapping, try begin(&channel), &channel) { () throws(Errno) in
+                    var registers = Registers()
+                    var state = CPLATFORM_SLOT_AGAIN
+                    while state == CPLATFORM_SLOT_AGAIN { state = slot.wait(cycles: 0, microseconds: -1) }
+                    guard state == CPLATFORM_SLOT_READY, slot.load(&registers, &event), event.has_frame != 0 else { throw .ESRCH }
+                }
+                let parked = SlotTable.ParkedThread(slot: slot, thread: thread, place: .frame(event.frame), sequence: event.sequence)
+                if !slots.park(parked) { throw .ESRCH }
+            }
+        } catch {
+            slots.putBack(slot)
+            fail(.misbehaved("its first thread did not come to be"))
+            throw error
+        }
+    }
+
+    /// A thread that waits for a task, when there is one (systrap). What was postponed is made before.
+    func reuseThread() throws(Errno) -> SlotTable.ParkedThread? {
+        guard let slots else { return nil }
+        return try channel.withLock { channel throws(Errno) in
+            if deathReason != nil { throw .ESRCH }
+            guard let parked = slots.unpark() else { return nil }
+            channel.isInhabited = true
+            do throws(Errno) { try makePostponed(&channel) } catch {
+                if !slots.park(parked) { _ = parked.slot.give(.exit, spins: 0) }
+                throw error
+            }
+            return parked
         }
     }
 
     /// CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
     private static let threadFlags: UInt64 = 0x50f00
 
-    private func clone(_ batch: consuming Batch, _ channel: inout Channel) throws(Errno) -> (tid: Int32, notification: UInt64) {
+    /// A batch that begins with what was postponed.
+    private func beginWithPostponed(_ channel: inout Channel) throws(Errno) -> Batch {
+        let operations = channel.postponed
+        channel.postponed = []
+        var batch = try begin(&channel)
+        for operation in operations { try append(operation, to: &batch, &channel) }
+        return batch
+    }
+
+    /// Executes the batch with a clone at its end, which `append` adds.
+    private func clone(_ batch: inout Batch, _ channel: inout Channel, _ append: (inout Batch) -> Void) throws(Errno)
+        -> (tid: Int32, notification: UInt64)
+    {
+        let wanted = batch.count
+        batch.closeFiles()
+        append(&batch)
         let outcome = try execute(batch.count, &channel, expectsThread: true)
         guard outcome.error == 0, let tid = outcome.newThread else {
+            if outcome.done < wanted { try closeFiles(of: batch, &channel) }
             throw outcome.error == 0 ? .EAGAIN : Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
         }
         return (tid, outcome.newThreadNotification)
+    }
+}
+
+extension MappingOperation {
+    fileprivate var range: Range<UInt64> {
+        switch self {
+        case .map(let address, let length, _, _, _, _), .unmap(let address, let length), .protect(let address, let length, _):
+            address..<address &+ length
+        }
+    }
+
+    /// The range whose earlier mappings are gone with this one.
+    fileprivate var replacedRange: Range<UInt64>? {
+        if case .protect = self { return nil }
+        return range
     }
 }

@@ -8,6 +8,7 @@ final class StubMonitor: Sendable {
         let processDescriptor: SharedDescriptor
         let share: StubShare
         let slots: SlotTable?
+        let ending: StubEnding
         weak var space: StubAddressSpace?
     }
     private struct State {
@@ -34,7 +35,7 @@ final class StubMonitor: Sendable {
             // EPOLLIN
             try control(1, space.processDescriptor.rawValue, events: 1, token)
             state.entries[token] = Entry(
-                processDescriptor: space.processDescriptor, share: space.share, slots: space.slots, space: space)
+                processDescriptor: space.processDescriptor, share: space.share, slots: space.slots, ending: space.ending, space: space)
         }
     }
 
@@ -75,6 +76,7 @@ final class StubMonitor: Sendable {
         let diedByItself = space != nil && space?.deathReason == nil
         space?.fail(.killed(signal: 9))
         entry.slots?.bury()
+        entry.ending.happened()
         if diedByItself, let space { StubDeaths.shared.report(space) }
     }
 }

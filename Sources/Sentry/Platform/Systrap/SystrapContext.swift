@@ -227,7 +227,12 @@ import Synchronization
         leave()
         guard let target = target as? StubAddressSpace, let slots = target.slots else { throw .host(.EINVAL) }
         placement.settle(seat, spreading: false)
-        if let parked = slots.unpark() {
+        let parked: SlotTable.ParkedThread?
+        do throws(Errno) { parked = try target.reuseThread() } catch {
+            if let death = target.deathReason { throw .stubDied(death) }
+            throw .host(error)
+        }
+        if let parked {
             space = target
             slot = parked.slot
             thread = parked.thread

@@ -9,7 +9,7 @@ public import LinuxABI
 /// pidfd_send_signal), futex on slots, tgkill(SIGURG), sched_setaffinity, gettid, getcpu, epoll_ctl and epoll_wait on process descriptors.
 ///
 /// Lock order, outermost first: `CallSites.patching`, the guest code's own lock (`AddressSpace.state`), `CallSites.state`, `StubAddressSpace.channel`,
-/// `StubMonitor.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
+/// `StubPool.state`, `StubMonitor.state`, `StubEnding.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
 public final class SystrapPlatform: Platform {
     public let name = "systrap"
     public let minimumGuestAddress: UInt64 = 0x1_0000
@@ -17,7 +17,7 @@ public final class SystrapPlatform: Platform {
 
     private let source: StubSource
     private let placement: Placement
-    private let monitor: StubMonitor
+    private let pool: StubPool
 
     /// The source stub's process, PID 1 of the stubs' PID namespace, as the caller sees it.
     public var sourceProcess: Int32 { source.process }
@@ -41,13 +41,15 @@ public final class SystrapPlatform: Platform {
     private init(source: StubSource, placement: Placement, monitor: StubMonitor) {
         self.source = source
         self.placement = placement
-        self.monitor = monitor
+        pool = StubPool { memory throws(Errno) in
+            let space = StubAddressSpace(stub: try source.take(), memory: memory)
+            try monitor.watch(space)
+            return space
+        }
     }
 
     public func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace {
-        let space = StubAddressSpace(stub: try source.take(), memory: memory)
-        try monitor.watch(space)
-        return space
+        try pool.take(memory)
     }
 
     public func makeContext() throws(Errno) -> any ExecutionContext { SystrapContext(placement: placement) }
