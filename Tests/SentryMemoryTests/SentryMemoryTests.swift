@@ -1,9 +1,10 @@
 import Host
 import LinuxABI
-import SentryMemory
 import SentryPlatform
 import Synchronization
 import Testing
+
+@testable import SentryMemory
 
 let rw: Protection = [.read, .write]
 let anonymous: MapFlags = [.MAP_PRIVATE, .MAP_ANONYMOUS]
@@ -150,6 +151,60 @@ final class HostFile: MappableObject {
         try space.protect(reserved, length: 1 << 20, protection: rw)
         #expect(null.takeBatches().count == 1)
         try space.copyOut([5], to: reserved + 100)
+    }
+
+    @Test func loadersMapInOneTrip() throws {
+        let space = try makeSpace()
+        let null = try #require(space.platformSpace as? NullAddressSpace)
+        let file = try HostFile([UInt8](repeating: 7, count: 8 * Int(pageSize)))
+        var request = MapRequest(length: 16 * pageSize, protection: [.read, .execute], flags: [.MAP_PRIVATE, .MAP_DENYWRITE])
+        request.object = file
+        let address = try space.map(request)
+        request = MapRequest(
+            address: address + 4 * pageSize, length: 4 * pageSize, protection: rw, flags: [.MAP_PRIVATE, .MAP_FIXED, .MAP_DENYWRITE])
+        request.object = file
+        _ = try space.map(request)
+        _ = try space.map(
+            MapRequest(address: address + 8 * pageSize, length: 2 * pageSize, protection: rw, flags: [anonymous, .MAP_FIXED]))
+        try space.protect(address + 10 * pageSize, length: 6 * pageSize, protection: .none)
+        #expect(null.takeBatches().isEmpty)
+        // The Sentry sees it all the same.
+        #expect(try space.load(address + 5 * pageSize, as: UInt8.self) == 7)
+        #expect(space.handleFault(address, access: .read) == .resolved)
+        #expect(null.takeBatches().count == 1)
+        // From now on every change is made at once.
+        try space.unmap(address, length: pageSize)
+        #expect(null.takeBatches().count == 1)
+        // Pages of a library are copied together, of another file one by one.
+        #expect(space.handleFault(address + 5 * pageSize, access: .write) == .resolved)
+        let batches = null.takeBatches()
+        guard batches.count == 1, case .map(let start, let length, _, _, _, _) = batches[0][0] else { throw Errno.EINVAL }
+        #expect(start <= address + 4 * pageSize && length >= 4 * pageSize)
+    }
+
+    @Test func memoryThatMayReturnToOthersIsNotPostponed() throws {
+        let space = try makeSpace()
+        let null = try #require(space.platformSpace as? NullAddressSpace)
+        let file = try HostFile([UInt8](repeating: 7, count: 8 * Int(pageSize)))
+        var request = MapRequest(length: 8 * pageSize, protection: .read, flags: .MAP_PRIVATE)
+        request.object = file
+        let address = try space.map(request)
+        let fixed: MapFlags = [.MAP_PRIVATE, .MAP_ANONYMOUS, .MAP_FIXED]
+        _ = try space.map(MapRequest(address: address + pageSize, length: 2 * pageSize, protection: rw, flags: fixed))
+        #expect(null.takeBatches().isEmpty)
+        // Replacing the anonymous pages frees them.
+        _ = try space.map(MapRequest(address: address + pageSize, length: pageSize, protection: rw, flags: fixed))
+        #expect(null.takeBatches().count == 1)
+    }
+
+    @Test func releasesToComeAreWaitedFor() throws {
+        let file = try MemoryFile.anonymous()
+        #expect(!file.awaitReleases())
+        let range = try file.allocate(pageSize)
+        file.expectRelease()
+        try startThread { file.releaseExpected([range]) }
+        while file.awaitReleases() {}
+        #expect(file.allocated == 0)
     }
 
     @Test func fixedReplacesAndNoReplaceRefuses() throws {
@@ -312,6 +367,47 @@ final class HostFile: MappableObject {
         let second = try parent.fork(on: platform)
         #expect(null.takeBatches().isEmpty)
         second.destroy()
+    }
+
+    @Test func whatIsWrittenAfterForksIsCopiedAhead() throws {
+        let platform = NullPlatform()
+        let parent = try makeSpace(platform)
+        let null = try #require(parent.platformSpace as? NullAddressSpace)
+        let address = try parent.map(MapRequest(length: 64 * pageSize, protection: rw, flags: anonymous))
+        let habit = address + 9 * pageSize, rare = address + 40 * pageSize
+        try parent.store(1 as UInt8, to: habit)
+        try parent.store(1 as UInt8, to: rare)
+        let first = try parent.fork(on: platform)
+        // The child's write teaches the parent's next fork, which has this page for itself afterwards.
+        try first.store(2 as UInt8, to: habit)
+        first.destroy()
+        #expect(parent.handleFault(habit, access: .write) == .resolved)
+        try parent.store(3 as UInt8, to: habit)
+        _ = null.takeBatches()
+        let second = try parent.fork(on: platform)
+        let child = try #require(second.platformSpace as? NullAddressSpace)
+        let operations = child.takeBatches().flatMap { $0 }
+        #expect(
+            operations.contains {
+                if case .map(habit, pageSize, rw, _, _, _) = $0 { return true }
+                return false
+            })
+        #expect(operations.count == 3)
+        _ = null.takeBatches()
+        // Neither writes of the one nor of the other cost a batch, or are seen by the other.
+        try parent.store(4 as UInt8, to: habit)
+        #expect(null.takeBatches().isEmpty)
+        #expect(try second.load(habit, as: UInt8.self) == 3)
+        try second.store(5 as UInt8, to: habit)
+        #expect(child.takeBatches().isEmpty)
+        #expect(try parent.load(habit, as: UInt8.self) == 4)
+        // The other pages are shared as ever.
+        try second.store(6 as UInt8, to: rare)
+        #expect(child.takeBatches().count == 1)
+        #expect(try parent.load(rare, as: UInt8.self) == 1)
+        second.destroy()
+        parent.destroy()
+        #expect(parent.memoryFile.allocated == 0)
     }
 
     @Test func adviceAboutForks() throws {

@@ -194,6 +194,7 @@ extension KernelTask {
 
     /// The container is at its memory limit: somebody is killed, and this task tries again once a task has left.
     private func waitForMemory() {
+        if container.memoryFile.awaitReleases() { return }
         let waiter = TaskWaiter(self, .POLLIN)
         container.departures.add(waiter)
         defer { container.departures.remove(waiter) }

@@ -46,7 +46,10 @@ extension AddressSpace {
                 let rest = body(memoryFile.address(offset), length)
                 done += length - rest
                 if rest != 0 {
-                    if !stopsEarly { memoryFile.reportOutOfMemory() }
+                    if !stopsEarly {
+                        if memoryFile.awaitReleases() { continue }
+                        memoryFile.reportOutOfMemory()
+                    }
                     break
                 }
             }
@@ -69,7 +72,7 @@ extension AddressSpace {
             var operations: [MappingOperation] = []
             let start = state.regions[index].start, end = state.regions[index].end
             guard (try? backMissing(&state, region: index, start, end, around: address, &operations)) != nil,
-                (try? platformSpace.apply(operations)) != nil
+                (try? apply(&state, operations)) != nil
             else { return nil }
             found = state.runs.index(containing: address)
         }

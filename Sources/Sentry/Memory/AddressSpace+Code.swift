@@ -50,7 +50,8 @@ extension AddressSpace: GuestCode {
             let value = Run(source: .owned, offset: target.lowerBound, isCopyOnWrite: false, isWritable: true)
             state.runs.insert(page, page + pageSize, value)
             defer { discard(Removed(runs: old)) }
-            try applyOrDie([mapOperation(RunEntry(start: page, end: page + pageSize, value: value), region.protection, populate: true)])
+            try applyOrDie(
+                &state, [mapOperation(RunEntry(start: page, end: page + pageSize, value: value), region.protection, populate: true)])
         }
     }
 

@@ -44,7 +44,7 @@ extension AddressSpace {
             do {
                 try backMissing(&state, region: index, region.start, region.end, around: address, &operations)
                 if state.runs.index(containing: address) == nil { return .signal(number: SIGBUS, code: BUS_ADRERR) }
-                try platformSpace.apply(operations)
+                try apply(&state, operations)
                 return .resolved
             } catch {
                 switch error {
@@ -59,6 +59,12 @@ extension AddressSpace {
         if fault.signal == SIGBUS {
             // Beyond the end of a file that the host keeps; or the container's memory is full.
             return run.value.isMemory ? .outOfMemory : .signal(number: SIGBUS, code: BUS_ADRERR)
+        }
+        let start = max(run.start, region.start), end = min(run.end, region.end)
+        let piece = RunEntry(start: start, end: end, value: run.value.advanced(by: start - run.start))
+        if fault.code == SEGV_MAPERR, fault.access != .write, !state.postponed.isEmpty {
+            do { try apply(&state, [mapOperation(piece, protection)]) } catch { return error == .ESRCH ? .resolved : .outOfMemory }
+            return .resolved
         }
         let mayWrite = protection.contains(.write) && fault.access != .read && fault.access != .execute
         if mayWrite, run.value.isCopyOnWrite || !run.value.isWritable {
@@ -75,10 +81,8 @@ extension AddressSpace {
             return .signal(number: SIGSEGV, code: SEGV_ACCERR)
         }
         // Another thread has just mended it, or a batch had failed: map it (again).
-        let start = max(run.start, region.start), end = min(run.end, region.end)
-        let piece = RunEntry(start: start, end: end, value: run.value.advanced(by: start - run.start))
         do {
-            try platformSpace.apply([mapOperation(piece, protection)])
+            try apply(&state, [mapOperation(piece, protection)])
             return .resolved
         } catch {
             return error == .ESRCH ? .resolved : .outOfMemory
@@ -109,7 +113,7 @@ extension AddressSpace {
         state.addRegion(start, region.start, region.value)
         guard let found = state.regions.index(containing: address) else { return nil }
         try? backMissing(&state, region: found, start, region.start, &operations)
-        try? platformSpace.apply(operations)
+        try? apply(&state, operations)
         return found
     }
 
@@ -136,7 +140,7 @@ extension AddressSpace {
                 let piece = RunEntry(start: start, end: start + length, value: value)
                 _ = state.runs.remove(piece.start, piece.end)
                 state.runs.insert(piece.start, piece.end, value)
-                try platformSpace.apply([mapOperation(piece, region.value.protection)])
+                try apply(&state, [mapOperation(piece, region.value.protection)])
                 return .success(())
             } catch {
                 return .failure(error)
@@ -145,6 +149,8 @@ extension AddressSpace {
         if run.value.isOwned {
             let offset = run.value.offset &+ (page - run.start)
             let sharing = memoryFile.isShared(at: offset, end: run.value.offset &+ (end - run.start))
+            // Writes in sequence are no habit.
+            if page != state.lastCopyEnd { state.history.note(page) }
             if !sharing.shared {
                 // The last owner: take back everything around that is not shared either.
                 var low = page
@@ -154,7 +160,7 @@ extension AddressSpace {
                 let high = run.start &+ (sharing.end &- run.value.offset)
                 setCopyOnWrite(&state, low, high, false)
                 do {
-                    try platformSpace.apply([.protect(address: low, length: high - low, protection: region.value.protection)])
+                    try apply(&state, [.protect(address: low, length: high - low, protection: region.value.protection)])
                 } catch {
                     return .failure(error)
                 }
@@ -177,7 +183,7 @@ extension AddressSpace {
         let smallest: UInt64 = 64 << 10, largest: UInt64 = 1 << 20
         var low: UInt64
         var high: UInt64
-        let isAlone = !run.value.isOwned && region.value.object?.isConstant != true
+        let isAlone = !run.value.isOwned && !region.value.flags.contains(.image) && region.value.object?.isConstant != true
         if isAlone {
             low = page
             high = page &+ pageSize
@@ -239,7 +245,7 @@ extension AddressSpace {
         }
         do {
             // The new pages replace the old ones in the stub before those may go to somebody else.
-            try platformSpace.apply([mapOperation(piece, region.value.protection, populate: true)])
+            try apply(&state, [mapOperation(piece, region.value.protection, populate: true)])
         } catch {
             platformSpace.destroy()
             discard(Removed(runs: old))

@@ -21,13 +21,16 @@ extension AddressSpace {
     }
 
     private func copy(_ state: inout SpaceState, to child: AddressSpace) throws(Errno) {
-        var copy = SpaceState(limits: state.limits)
+        var copy = SpaceState(limits: state.limits, history: state.history)
         copy.breakStart = state.breakStart
         copy.breakEnd = state.breakEnd
         var protections: [MappingOperation] = []
         var mappings: [MappingOperation] = []
         var retained: [Range<UInt64>] = []
         var marked: [Range<UInt64>] = []
+        let written = state.history.sortedPages
+        var copies = PageCopies(memoryFile: memoryFile, count: written.count)
+        defer { copies.releaseRest() }
         for region in state.regions.entries where !region.value.flags.contains(.dontFork) {
             var value = region.value
             value.flags.subtract([.locked, .lockedOnFault])
@@ -35,21 +38,32 @@ extension AddressSpace {
             copy.total &+= region.length
             if value.flags.contains(.wipeOnFork) { continue }
             for piece in pieces(state, region.start, region.end) {
-                var run = piece
-                if run.value.isOwned {
-                    retained.append(run.value.offset..<run.value.offset &+ run.length)
-                    if !run.value.isCopyOnWrite {
-                        run.value.isCopyOnWrite = true
-                        append(run.start..<run.end, to: &marked)
-                        if value.protection.contains(.write) { protect(run, value.protection.subtracting(.write), &protections) }
+                for run in value.protection.contains(.write) ? parts(of: piece, apart: written) : [piece] {
+                    var run = run
+                    if run.value.isOwned, run.length == pageSize, written.contains(run.start), let own = copies.next(of: run) {
+                        run.value = own
+                        copy.runs.append(run.start, run.end, run.value)
+                        mappings.append(mapOperation(run, value.protection, populate: true))
+                        continue
                     }
+                    if run.value.isOwned {
+                        retained.append(run.value.offset..<run.value.offset &+ run.length)
+                        if !run.value.isCopyOnWrite {
+                            run.value.isCopyOnWrite = true
+                            append(run.start..<run.end, to: &marked)
+                            if value.protection.contains(.write) { protect(run, value.protection.subtracting(.write), &protections) }
+                        }
+                    }
+                    copy.runs.append(run.start, run.end, run.value)
+                    mappings.append(mapOperation(run, value.protection))
                 }
-                copy.runs.append(run.start, run.end, run.value)
-                mappings.append(mapOperation(run, value.protection))
             }
         }
         copy.peakTotal = copy.total
-        try applyOrDie(protections)
+        do throws(Errno) { try applyOrDie(&state, protections) } catch {
+            copies.releaseAll()
+            throw error
+        }
         for range in marked {
             for index in state.runs.isolate(range.lowerBound, range.upperBound) { state.runs[index].value.isCopyOnWrite = true }
             state.runs.coalesce(range.lowerBound, range.upperBound)
@@ -60,6 +74,23 @@ extension AddressSpace {
         for region in regions { child.noteAdded(region.start, region.end, region.value) }
         // From here on the child's `destroy` gives everything back.
         if !mappings.isEmpty { try child.platformSpace.apply(merged(mappings)) }
+    }
+
+    /// A run in parts, such that each of `pages` (in order) that it holds is one of its own.
+    private func parts(of run: RunEntry, apart pages: [UInt64]) -> [RunEntry] {
+        guard run.value.isOwned, run.length > pageSize else { return [run] }
+        var result: [RunEntry] = []
+        var cursor = run.start
+        func add(_ end: UInt64) {
+            if cursor < end { result.append(RunEntry(start: cursor, end: end, value: run.value.advanced(by: cursor - run.start))) }
+            cursor = end
+        }
+        for page in pages where page >= run.start && page < run.end {
+            add(page)
+            add(page + pageSize)
+        }
+        add(run.end)
+        return result
     }
 
     private func adopt(_ copy: SpaceState) { state.withLock { $0.replace(with: copy) } }
@@ -86,12 +117,14 @@ extension AddressSpace {
         var result: [MappingOperation] = []
         result.reserveCapacity(operations.count)
         for operation in operations {
-            if case .map(let address, let length, let protection, .memoryFile, let offset, false) = operation,
-                case .map(let lastAddress, let lastLength, let lastProtection, .memoryFile, let lastOffset, false) = result.last,
-                lastAddress &+ lastLength == address, lastOffset &+ lastLength == offset, lastProtection == protection
+            if case .map(let address, let length, let protection, .memoryFile, let offset, let populate) = operation,
+                case .map(let lastAddress, let lastLength, let lastProtection, .memoryFile, let lastOffset, let lastPopulate) = result.last,
+                lastAddress &+ lastLength == address, lastOffset &+ lastLength == offset, lastProtection == protection,
+                lastPopulate == populate
             {
                 result[result.count - 1] = .map(
-                    address: lastAddress, length: lastLength &+ length, protection: protection, file: .memoryFile, offset: lastOffset)
+                    address: lastAddress, length: lastLength &+ length, protection: protection, file: .memoryFile, offset: lastOffset,
+                    populate: populate)
             } else {
                 result.append(operation)
             }
@@ -117,7 +150,7 @@ extension AddressSpace {
                 removed.runs += runs
                 operations.append(.unmap(address: low, length: high - low))
             }
-            try? applyOrDie(operations)
+            try? applyOrDie(&state, operations)
             discard(removed)
         }
     }
@@ -137,4 +170,31 @@ extension AddressSpace {
             if !complete { throw .ENOMEM }
         }
     }
+}
+
+/// Pages of a child's own, in one stretch of the memory file, filled one after the other.
+private struct PageCopies {
+    private let memoryFile: MemoryFile
+    private let range: Range<UInt64>
+    private var next: UInt64
+
+    init(memoryFile: MemoryFile, count: Int) {
+        self.memoryFile = memoryFile
+        range = count == 0 ? 0..<0 : (try? memoryFile.allocate(UInt64(count) * pageSize)) ?? 0..<0
+        next = range.lowerBound
+    }
+
+    /// A copy of a run of one page; nil when there is no memory for it, and then the page can be shared as well.
+    mutating func next(of run: RunEntry) -> Run? {
+        guard next < range.upperBound,
+            memoryFile.writePages(from: memoryFile.address(run.value.offset), Int(pageSize), at: next) == Int(pageSize)
+        else { return nil }
+        defer { next += pageSize }
+        return Run(source: .owned, offset: next, isCopyOnWrite: false, isWritable: true)
+    }
+
+    /// Gives back what no page was copied to.
+    func releaseRest() { if next < range.upperBound { memoryFile.release(next..<range.upperBound) } }
+
+    func releaseAll() { if range.lowerBound < next { memoryFile.release(range.lowerBound..<next) } }
 }

@@ -48,6 +48,8 @@ extension AddressSpace {
             protection: request.protection, maximumProtection: anonymous ? .all : request.maximumProtection, flags: state.futureLock,
             object: anonymous ? nil : request.object, offset: anonymous ? 0 : request.offset, name: request.name.map { RegionName($0) })
         if isShared { value.flags.insert(.shared) }
+        // The loaders' way to tell.
+        if flags.contains(.MAP_DENYWRITE), !anonymous, !isShared { value.flags.insert(.image) }
         if flags.contains(.MAP_GROWSDOWN) { value.flags.insert(.growsDown) }
         if flags.contains(.MAP_NORESERVE) { value.flags.insert(.noReserve) }
         if flags.contains(.MAP_LOCKED) { value.flags.insert(.locked) }
@@ -69,10 +71,16 @@ extension AddressSpace {
         if !removed.runs.isEmpty { operations.append(.unmap(address: address, length: length)) }
         for run in runs { operations.append(mapOperation(run, value.protection)) }
         do {
-            if !operations.isEmpty { try platformSpace.apply(operations) }
+            // A program touches new anonymous memory at once, files perhaps later.
+            let isFile = request.object != nil && !isShared
+            if isFile || !removed.runs.isEmpty {
+                try applyLater(&state, operations, address, end, removed: removed.runs)
+            } else {
+                try apply(&state, operations)
+            }
         } catch {
             // Nothing of the new mapping may stay in the stub, and nothing of the old.
-            try? applyOrDie([.unmap(address: address, length: length)])
+            try? applyOrDie(&state, [.unmap(address: address, length: length)])
             discard(removed)
             discard(Removed(runs: runs))
             throw error
@@ -164,7 +172,10 @@ extension AddressSpace {
         }
         let removed = remove(&state, start, end)
         defer { discard(removed) }
-        if !removed.runs.isEmpty { try applyOrDie([.unmap(address: start, length: end - start)]) }
+        if removed.runs.isEmpty { return }
+        try orDie { () throws(Errno) in
+            try applyLater(&state, [.unmap(address: start, length: end - start)], start, end, removed: removed.runs)
+        }
     }
 
     /// Where brk(2)'s heap begins; set once by the loader. The heap of a program at low addresses begins above what the platform may put there, as far as it

@@ -97,7 +97,12 @@ extension AddressSpace {
         }
         defer { state.regions.coalesce(start, end) }
         do {
-            if !operations.isEmpty { try platformSpace.apply(operations) }
+            // Of postponed places only: else the protection may be relied on.
+            if state.postponed.contains(where: { $0.lowerBound <= start && end <= $0.upperBound }) {
+                try applyLater(&state, operations, start, end, removed: [])
+            } else {
+                try apply(&state, operations)
+            }
         } catch {
             // The host could not cut its mappings further: what the stub may do now is unknown.
             platformSpace.destroy()
@@ -167,7 +172,7 @@ extension AddressSpace {
                 if let grown = state.regions.index(containing: region.end), !value.protection.isEmpty {
                     try? backMissing(&state, region: grown, region.end, end, &operations)
                 }
-                if !operations.isEmpty { try platformSpace.apply(operations) }
+                try apply(&state, operations)
                 return address
             }
             guard flags.contains(.MREMAP_MAYMOVE) else { throw .ENOMEM }
@@ -190,7 +195,7 @@ extension AddressSpace {
             operations.append(mapOperation(entry, value.protection))
         }
         if old > 0 { operations.append(.unmap(address: address, length: old)) }
-        try applyOrDie(operations)
+        try applyOrDie(&state, operations)
         if old > 0 {
             _ = state.runs.remove(address, address + moved)
             if flags.contains(.MREMAP_DONTUNMAP) {
@@ -205,7 +210,7 @@ extension AddressSpace {
         if !value.protection.isEmpty, let index = state.regions.index(containing: target) {
             var more: [MappingOperation] = []
             try? backMissing(&state, region: index, target, target + new, &more)
-            if !more.isEmpty { try platformSpace.apply(more) }
+            try apply(&state, more)
         }
         return target
     }

@@ -15,6 +15,8 @@ public final class AddressSpace: Sendable {
     static let pieceSize: UInt64 = 1 << 30
     /// Linux's default vm.heap-stack gap: pages kept free below a region that grows down.
     static let stackGuardGap: UInt64 = 256 * pageSize
+    /// Places whose mappings may wait for the next batch.
+    private static let maximumPostponed = 16
 
     /// For `ExecutionContext.run`.
     public let platformSpace: any PlatformAddressSpace
@@ -51,17 +53,29 @@ public final class AddressSpace: Sendable {
     public func setLimits(_ limits: MemoryLimits) { state.withLock { $0.limits = limits } }
 
     /// Gives everything back. No task runs here any more. Idempotent; also done when the last reference goes.
+    ///
+    /// The pages become free when no code of the stub can touch them any more, which the caller does not wait for (`MemoryFile.awaitReleases` does).
     public func destroy() {
-        // The stub loses its memory first, so that nobody uses the pages that are given back.
-        platformSpace.destroy()
-        state.withLock { state in
-            if state.isDestroyed { return }
+        let removed = state.withLock { state -> Removed? in
+            if state.isDestroyed { return nil }
             state.isDestroyed = true
             let removed = Removed(regions: state.regions.entries, runs: state.runs.entries)
             state.regions.removeAll()
             state.runs.removeAll()
             state.total = 0
+            return removed
+        }
+        guard let removed else { return platformSpace.destroy() }
+        if removed.runs.contains(where: { $0.value.isBorrowed }) {
+            // Once told, an object may give its pages to somebody else: the stub loses them first.
+            platformSpace.destroy()
             discard(removed)
+        } else {
+            for region in removed.regions { noteRemoved(region) }
+            let owned = removed.owned
+            if owned.isEmpty { return platformSpace.destroy {} }
+            memoryFile.expectRelease()
+            platformSpace.destroy { [memoryFile] in memoryFile.releaseExpected(owned) }
         }
     }
 
@@ -71,6 +85,13 @@ public final class AddressSpace: Sendable {
     struct Removed {
         var regions: [RegionEntry] = []
         var runs: [RunEntry] = []
+
+        /// The parts of the memory file on which references are held.
+        var owned: [Range<UInt64>] {
+            var owned: [Range<UInt64>] = []
+            for run in runs where run.value.isOwned { owned.append(run.value.offset..<run.value.offset + run.length) }
+            return owned
+        }
     }
 
     /// Cuts [start, end) out of the books.
@@ -83,8 +104,7 @@ public final class AddressSpace: Sendable {
     /// Lets go of what was cut out.
     func discard(_ removed: Removed) {
         for region in removed.regions { noteRemoved(region) }
-        var owned: [Range<UInt64>] = []
-        for run in removed.runs where run.value.isOwned { owned.append(run.value.offset..<run.value.offset + run.length) }
+        let owned = removed.owned
         if !owned.isEmpty { memoryFile.release(owned) }
     }
 
@@ -99,15 +119,42 @@ public final class AddressSpace: Sendable {
             writable: entry.value.maximumProtection.contains(.write))
     }
 
-    /// Applies a batch that must not half-succeed: when the host refuses it, the stub no longer agrees with the books and ends.
-    func applyOrDie(_ operations: [MappingOperation]) throws(Errno) {
+    // MARK: the stub
+
+    /// Changes the stub's memory, and makes the changes that were postponed.
+    func apply(_ state: inout SpaceState, _ operations: [MappingOperation]) throws(Errno) {
         if operations.isEmpty { return }
+        state.postponed = []
+        try platformSpace.apply(operations)
+    }
+
+    /// Applies a batch that must not half-succeed: when the host refuses it, the stub no longer agrees with the books and ends.
+    func applyOrDie(_ state: inout SpaceState, _ operations: [MappingOperation]) throws(Errno) {
+        try orDie { () throws(Errno) in try apply(&state, operations) }
+    }
+
+    func orDie(_ body: () throws(Errno) -> Void) throws(Errno) {
         do {
-            try platformSpace.apply(operations)
+            try body()
         } catch {
             platformSpace.destroy()
             throw error
         }
+    }
+
+    /// Changes the stub's memory with the next batch only, where nobody can tell, and else at once: the stub has nothing in [start, end) yet, or only what
+    /// is postponed too, and loses no pages that somebody else could get meanwhile. `removed`: the runs that were there.
+    ///
+    /// Program loaders map a file, map other parts of it over that, cut it and protect it before they touch it: so all of it is one trip.
+    func applyLater(_ state: inout SpaceState, _ operations: [MappingOperation], _ start: UInt64, _ end: UInt64, removed: [RunEntry])
+        throws(Errno)
+    {
+        if operations.isEmpty { return }
+        let isFree = removed.isEmpty && state.postponed.count < Self.maximumPostponed
+        let isWithin = state.postponed.contains { $0.lowerBound <= start && end <= $0.upperBound }
+        guard isFree || isWithin, !removed.contains(where: { $0.value.isMemory }) else { return try apply(&state, operations) }
+        if !isWithin { state.postponed.append(start..<end) }
+        try platformSpace.postpone(operations)
     }
 
     // MARK: backing

@@ -306,9 +306,12 @@ struct PinnedPages {
 
     func transfer(_ call: SystemCallNumber, _ descriptor: Int32, _ offset: Int64?) throws(Errno) -> Int {
         // SAFETY: the vectors describe pinned pages of the memory file's window.
-        let result = unsafe vectors.withUnsafeBufferPointer { p in
-            HostCall.raw(call, Int(descriptor), Int(bitPattern: p.baseAddress), p.count / 2, Int(offset ?? 0), 0)
-        }
+        var result: Int
+        repeat {
+            result = unsafe vectors.withUnsafeBufferPointer { p in
+                HostCall.raw(call, Int(descriptor), Int(bitPattern: p.baseAddress), p.count / 2, Int(offset ?? 0), 0)
+            }
+        } while result == -14 && file.awaitReleases()
         if result == -14 { file.reportOutOfMemory() }
         return try HostCall.check(result)
     }

@@ -22,6 +22,8 @@ public final class MemoryFile: Sendable {
     let base: UInt
     private let allocator = Lock(PageAllocator(capacity: MemoryFile.capacity))
     private let outOfMemoryHandler = Lock<(@Sendable () -> Void)?>(nil)
+    /// Releases that wait for a stub to end.
+    private let expectedReleases = Atomic<UInt32>(0)
 
     /// Takes over a tmpfs file or memfd, empty. `limit`: bytes that the container may hold; the host's tmpfs enforces it when it is mounted with
     /// `size=`.
@@ -85,9 +87,53 @@ public final class MemoryFile: Sendable {
     public func release(_ range: Range<UInt64>) { release([range]) }
 
     func release(_ ranges: [Range<UInt64>]) {
-        let unused = allocator.withLock { allocator in ranges.flatMap { allocator.release($0) } }
+        let parts = allocator.withLock { allocator in ranges.flatMap { allocator.release($0) } }
+        let unused = Self.joined(parts)
         for range in unused { punch(range) }
         allocator.withLock { allocator in for range in unused { allocator.free(range.lowerBound, range.upperBound - range.lowerBound) } }
+    }
+
+    /// The same pages in as few ranges as can be: each costs a host call.
+    private static func joined(_ parts: [Range<UInt64>]) -> [Range<UInt64>] {
+        if parts.count < 2 { return parts }
+        var result: [Range<UInt64>] = []
+        for part in parts.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = result.last, last.upperBound == part.lowerBound {
+                result[result.count - 1] = last.lowerBound..<part.upperBound
+            } else {
+                result.append(part)
+            }
+        }
+        return result
+    }
+
+    // MARK: releases to come
+
+    /// A release is on its way, which `releaseExpected` makes.
+    func expectRelease() { expectedReleases.add(1, ordering: .relaxed) }
+
+    func releaseExpected(_ ranges: [Range<UInt64>]) {
+        release(ranges)
+        expectedReleases.subtract(1, ordering: .releasing)
+        HostCall.futexWake(expectedReleases, count: .max)
+    }
+
+    /// Waits for memory of processes that have ended to come back, a second at most; false when there is none to come. Before anybody is told that there
+    /// is no memory.
+    public func awaitReleases() -> Bool {
+        let count = expectedReleases.load(ordering: .acquiring)
+        if count == 0 { return false }
+        _ = HostCall.futexWait(expectedReleases, expected: count, deadline: HostClock.deadline(in: 1_000_000_000))
+        return true
+    }
+
+    /// Does something that needs memory, again as long as more of it comes back.
+    private func attempt(_ body: () -> Bool) throws(Errno) {
+        while !body() {
+            if awaitReleases() { continue }
+            reportOutOfMemory()
+            throw .ENOMEM
+        }
     }
 
     /// Whether the page at `offset` has several references, and up to where that holds.
@@ -117,18 +163,15 @@ public final class MemoryFile: Sendable {
     /// The Sentry's address of `offset`.
     func address(_ offset: UInt64) -> UInt { base &+ UInt(offset) }
 
-    private func outOfMemory() -> Errno {
-        reportOutOfMemory()
-        return .ENOMEM
-    }
-
     /// Copies bytes out. EFAULT on a bad range, ENOMEM at the container's limit.
     public func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) {
         try check(offset, buffer.count)
         let source = address(offset), count = buffer.count
         // SAFETY: both ranges were checked, and the buffer is borrowed for the call; a fault ends the copy early.
-        let rest = unsafe buffer.withUnsafeMutableBufferPointer { p in cplatform_copy(UInt(bitPattern: p.baseAddress), source, count) }
-        if rest != 0 { throw outOfMemory() }
+        try unsafe buffer.withUnsafeMutableBufferPointer { p throws(Errno) in
+            let place = UInt(bitPattern: p.baseAddress)
+            try attempt { cplatform_copy(place, source, count) == 0 }
+        }
     }
 
     /// Copies bytes in.
@@ -136,28 +179,32 @@ public final class MemoryFile: Sendable {
         try check(offset, bytes.count)
         let destination = address(offset), count = bytes.count
         // SAFETY: as in `read`.
-        let rest = unsafe bytes.withUnsafeBufferPointer { p in cplatform_copy(destination, UInt(bitPattern: p.baseAddress), count) }
-        if rest != 0 { throw outOfMemory() }
+        try unsafe bytes.withUnsafeBufferPointer { p throws(Errno) in
+            let source = UInt(bitPattern: p.baseAddress)
+            try attempt { cplatform_copy(destination, source, count) == 0 }
+        }
     }
 
     /// Zeroes bytes; whole pages are better given to `discard`.
     public func zero(_ range: Range<UInt64>) throws(Errno) {
         try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
-        if cplatform_zero(address(range.lowerBound), Int(range.upperBound - range.lowerBound)) != 0 { throw outOfMemory() }
+        try attempt { cplatform_zero(address(range.lowerBound), Int(range.upperBound - range.lowerBound)) == 0 }
     }
 
     /// Copies a range to another place of the file, which reads zero; holes stay holes.
     public func copy(_ range: Range<UInt64>, to offset: UInt64) throws(Errno) {
         try check(range.lowerBound, Int(range.upperBound - range.lowerBound))
         try check(offset, Int(range.upperBound - range.lowerBound))
-        var failed = false
-        forEachResident(range) { part in
-            let count = Int(part.upperBound - part.lowerBound)
-            if writePages(from: address(part.lowerBound), count, at: offset + (part.lowerBound - range.lowerBound)) != count {
-                failed = true
+        try attempt {
+            var isComplete = true
+            forEachResident(range) { part in
+                let count = Int(part.upperBound - part.lowerBound)
+                if writePages(from: address(part.lowerBound), count, at: offset + (part.lowerBound - range.lowerBound)) != count {
+                    isComplete = false
+                }
             }
+            return isComplete
         }
-        if failed { throw outOfMemory() }
     }
 
     /// Fills whole pages that read zero: pwrite(2) finds and fills each page at once, where a copy through the window would fault on every one and
@@ -193,18 +240,21 @@ public final class MemoryFile: Sendable {
 
     /// Makes the host hold all pages of the range. ENOMEM at the limit.
     func populate(_ range: Range<UInt64>) throws(Errno) {
-        let result = HostCall.raw(
-            .madvise, Int(bitPattern: address(range.lowerBound)), Int(range.upperBound - range.lowerBound),
-            Int(MemoryAdvice.MADV_POPULATE_WRITE))
-        if result == -14 /* EFAULT: over the limit */ { throw outOfMemory() }
-        if result == 0 || result == -4 { return }
-        // Before Linux 5.14: touch each page.
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            var old: UInt32 = 0
-            // SAFETY: the offset is inside the window; the operation survives a fault.
-            if unsafe cplatform_add32(address(offset), 0, &old) != 0 { throw outOfMemory() }
-            offset += pageSize
+        try attempt {
+            let result = HostCall.raw(
+                .madvise, Int(bitPattern: address(range.lowerBound)), Int(range.upperBound - range.lowerBound),
+                Int(MemoryAdvice.MADV_POPULATE_WRITE))
+            if result == -14 /* EFAULT: over the limit */ { return false }
+            if result == 0 || result == -4 { return true }
+            // Before Linux 5.14: touch each page.
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                var old: UInt32 = 0
+                // SAFETY: the offset is inside the window; the operation survives a fault.
+                if unsafe cplatform_add32(address(offset), 0, &old) != 0 { return false }
+                offset += pageSize
+            }
+            return true
         }
     }
 

@@ -23,6 +23,8 @@ struct RegionFlags: OptionSet, Sendable {
     static let noHugePage = RegionFlags(rawValue: 512)
     static let sequential = RegionFlags(rawValue: 1024)
     static let random = RegionFlags(rawValue: 2048)
+    /// A private mapping of a program or library, which does not change: several of its pages may be copied when one is written.
+    static let image = RegionFlags(rawValue: 4096)
 }
 
 /// What the guest asked for: one line of /proc/PID/maps.
@@ -77,6 +79,10 @@ struct Run: RangeValue, Sendable {
         if case .owned = source { return true }
         return false
     }
+    var isBorrowed: Bool {
+        if case .borrowed = source { return true }
+        return false
+    }
 
     func advanced(by distance: UInt64) -> Run {
         var copy = self
@@ -123,7 +129,15 @@ struct SpaceState: Sendable {
     var lastCopyEnd: UInt64 = 0
     var lastCopyLength: UInt64 = 0
 
-    init(limits: MemoryLimits) { self.limits = limits }
+    /// Shared with the processes forked from this one, and with the one it was forked from.
+    let history: ForkHistory
+    /// Places that were empty and whose mappings have been left to the next batch, whatever lies in them.
+    var postponed: [Range<UInt64>] = []
+
+    init(limits: MemoryLimits, history: ForkHistory = ForkHistory()) {
+        self.limits = limits
+        self.history = history
+    }
 
     mutating func replace(with other: SpaceState) { self = other }
 

@@ -84,7 +84,7 @@ struct ImageMapper {
         if segment.fileSize > 0 {
             mappedEnd = (fileEnd + pageSize - 1) & ~(pageSize - 1)
             var request = MapRequest(
-                address: page, length: mappedEnd - page, protection: segment.protection, flags: [.MAP_PRIVATE, .MAP_FIXED])
+                address: page, length: mappedEnd - page, protection: segment.protection, flags: [.MAP_PRIVATE, .MAP_FIXED, .MAP_DENYWRITE])
             request.object = object
             request.offset = segment.offset - (start - page)
             _ = try space.map(request)

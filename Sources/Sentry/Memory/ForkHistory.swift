@@ -1,0 +1,25 @@
+import Host
+
+/// The pages that a process and those forked from it write to soon after a fork: stacks, the thread's data, the C library's lists. After the next fork
+/// they will be written again, so the child is given copies at once, and the parent keeps its own writable: else each would fault on every one.
+final class ForkHistory: Sendable {
+    /// As many pages are copied for a child at most: what a fault costs is paid by some twenty copies.
+    static let capacity = 32
+    /// Addresses of pages, latest last.
+    private let pages = Lock<[UInt64]>([])
+
+    /// `page` had to be copied, or taken back, after a fork.
+    func note(_ page: UInt64) {
+        pages.withLock { pages in
+            if let index = pages.firstIndex(of: page) {
+                pages.remove(at: index)
+            } else if pages.count == Self.capacity {
+                pages.removeFirst()
+            }
+            pages.append(page)
+        }
+    }
+
+    /// In address order.
+    var sortedPages: [UInt64] { pages.withLock { $0.sorted() } }
+}
