@@ -29,8 +29,8 @@ final class GoferInode: Inode, @unchecked Sendable {
         var validUntil: UInt64 = 0
         /// The same for what names of a directory mean.
         var names: [[UInt8]: NameLease] = [:]
-        /// Access control lists that the file did not have when its change time was this.
-        var absentLists: [[UInt8]: Timespec] = [:]
+        /// Access control lists and capabilities that the file did not have when its change time was this.
+        var absentAttributes: [[UInt8]: Timespec] = [:]
         /// What a symbolic link says, once read (exclusive trees).
         var target: [UInt8]?
         var mappings: [ObjectIdentifier: Mapping] = [:]
@@ -329,15 +329,16 @@ final class GoferInode: Inode, @unchecked Sendable {
     // MARK: Extended attributes
 
     private static let accessList = Array("system.posix_acl_".utf8)
+    private static let capabilities = Array("security.capability".utf8)
 
     override func extendedAttribute(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> [UInt8] {
-        guard tree.caches, name.starts(with: Self.accessList) else { return try askForAttribute(name) }
-        // ls -l asks for every file's list. One that comes to be changes the file's change time.
+        guard tree.caches, name.starts(with: Self.accessList) || name == Self.capabilities else { return try askForAttribute(name) }
+        // ls -l asks for every file's list, execve(2) for the capabilities. One that comes to be changes the file's change time.
         let changed = try attributes(context).changeTime
-        if state.withLock({ $0.absentLists[name] }) == changed { throw .ENODATA }
+        if state.withLock({ $0.absentAttributes[name] }) == changed { throw .ENODATA }
         let changes = state.withLock { $0.changes }
         do throws(Errno) { return try askForAttribute(name) } catch {
-            if error == .ENODATA { state.withLock { if $0.changes == changes { $0.absentLists[name] = changed } } }
+            if error == .ENODATA { state.withLock { if $0.changes == changes { $0.absentAttributes[name] = changed } } }
             throw error
         }
     }
@@ -351,7 +352,7 @@ final class GoferInode: Inode, @unchecked Sendable {
     }
     override func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], flags: UInt32, _ context: any FileContext) throws(Errno) {
         _ = try tree.client.call(SetExtendedAttributeRequest(handle: handle, name: name, value: value, flags: flags))
-        state.withLock { $0.absentLists = [:] }
+        state.withLock { $0.absentAttributes = [:] }
         // An access control list changes the mode, too.
         markChanged()
     }
