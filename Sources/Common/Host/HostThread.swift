@@ -13,6 +13,22 @@ public enum HostThread {
     /// the complement of the id, with the bits for "per thread, scheduler").
     public static func cpuClock(of identifier: Int32) -> Int32 { (~identifier << 3) | 6 }
 
+    /// Lets the thread `identifier` of this process run on the caller's CPU only, from now on.
+    public static func moveHere(_ identifier: Int32) {
+        var cpu: UInt32 = 0
+        // SAFETY: getcpu(2) writes one word.
+        guard unsafe withUnsafeMutablePointer(to: &cpu, { HostCall.raw(.getcpu, Int(bitPattern: $0), 0, 0) }) == 0, cpu < 1024 else {
+            return
+        }
+        var mask = InlineArray<16, UInt64>(repeating: 0)
+        mask[Int(cpu / 64)] = 1 << UInt64(cpu % 64)
+        var span = mask.mutableSpan
+        // SAFETY: the call reads the mask's 128 bytes.
+        unsafe span.withUnsafeMutableBufferPointer { p in
+            _ = HostCall.raw(.sched_setaffinity, Int(identifier), 128, Int(bitPattern: p.baseAddress))
+        }
+    }
+
     /// sched_yield(2).
     public static func yield() { _ = HostCall.raw(.sched_yield) }
 }

@@ -26,7 +26,7 @@ extension KernelTask {
             for file in old.leave() { file.releaseDescriptor(self) }
         }
         resetFloatingPoint()
-        releaseMemory()
+        releaseMemory(isLast: true)
         threadGroup.signals.withLock { group in
             group.actions = group.actions.copy()
             group.actions.resetHandlers()

@@ -26,7 +26,11 @@ extension KernelTask {
             let status = threadGroup.signals.withLock { $0.exitStatus } ?? exitStatus
             traceEvent(TraceEvent.PTRACE_EVENT_EXIT, message: UInt64(UInt32(bitPattern: status)), untilKilled: true)
         }
-        releaseMemory()
+        let isLast = threadGroup.signals.withLock { group in
+            group.exiting += 1
+            return group.exiting == group.threads.count
+        }
+        releaseMemory(isLast: isLast)
         let files = files
         updateResources { resources in
             resources.files = DescriptorTable()
@@ -42,8 +46,8 @@ extension KernelTask {
         container.taskLeft()
     }
 
-    /// Gives up the address space (exit and execve): robust futexes, the thread id word, vfork's parent.
-    func releaseMemory() {
+    /// Gives up the address space (exit and execve): robust futexes, the thread id word, vfork's parent. `isLast`: of the threads of its process.
+    func releaseMemory(isLast: Bool) {
         guard let memory else { return }
         dropSequenceArea()
         exitRobustList(memory.space)
@@ -58,7 +62,8 @@ extension KernelTask {
             }
             clearThreadID = 0
         }
-        noteResident(memory.space)
+        // Of a process: setmax_mm_hiwater_rss() of kernel/exit.c.
+        if isLast { noteResident(memory.space) }
         settleUserTime()
         updateResources { $0.memory = nil }
         memory.leave()
@@ -87,6 +92,7 @@ extension KernelTask {
             threadGroup.accounting.withLock { $0.exitedThreads.add(usage) }
             let (last, executing) = threadGroup.signals.withLock { group -> (Bool, KernelTask?) in
                 group.threads.removeAll { $0 === self }
+                group.exiting -= 1
                 let counted = signals.withLock { $0.pending.discard(.all) }
                 container.queuedSignals.subtract(counted, ordering: .relaxed)
                 if interrupts.load(ordering: .relaxed) & Interrupt.stop != 0, countedStop != group.stopNumber, group.stopSignal != 0,

@@ -19,6 +19,8 @@ public final class ThreadGroup: Sendable {
         var actions: SignalActions
         /// Threads that have not finished exiting, oldest first.
         var threads: [KernelTask] = []
+        /// How many of them have begun to exit.
+        var exiting = 0
         /// The wait(2) status, once the whole process is to end.
         var exitStatus: Int32?
         /// The thread that kills the others to become the only one (execve).

@@ -1,11 +1,13 @@
 import Host
 import LinuxABI
+import Synchronization
 
 /// Host threads for guest tasks. A thread whose task has exited waits for the next one; few are kept.
 final class ThreadPool: Sendable {
     private final class Worker: Sendable {
         let parker = Parker()
         let job = Lock<(@Sendable () -> Void)?>(nil)
+        let thread = Atomic<Int32>(0)
     }
     private let idle = Lock<[Worker]>([])
     /// Idle threads that are kept, and the stack of each in bytes (path walks and signal frames need a few tens of KiB).
@@ -16,6 +18,8 @@ final class ThreadPool: Sendable {
     func run(_ body: @escaping @Sendable () -> Void) throws(Errno) {
         if let worker = idle.withLock({ $0.popLast() }) {
             worker.job.withLock { $0 = body }
+            // To the caller's CPU, which is awake and has the caches; if there is much to do, the platform finds it another.
+            HostThread.moveHere(worker.thread.load(ordering: .relaxed))
             worker.parker.unpark()
             return
         }
@@ -25,6 +29,7 @@ final class ThreadPool: Sendable {
     }
 
     private func serve(_ worker: Worker) {
+        worker.thread.store(HostThread.identifier, ordering: .relaxed)
         while true {
             if let job = worker.job.withLock({ job in
                 defer { job = nil }
