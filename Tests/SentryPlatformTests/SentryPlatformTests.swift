@@ -294,6 +294,59 @@ import Testing
         }
     }
 
+    @Test(arguments: TestPlatform.allCases) func aSuccessorTakesTheStubOver(_ on: TestPlatform) throws {
+        try onThread {
+            // mov (%rax),%rcx; syscall; jmp back
+            let guest = try Guest(on, [0x48, 0x8b, 0x08, 0x0f, 0x05, 0xeb, 0xf9])
+            let code = MappingOperation.map(
+                address: Guest.code, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: 0)
+            func touch(_ address: UInt64, _ space: any PlatformAddressSpace) throws -> Bool {
+                var registers = guest.entry { $0.rax = address }
+                return try guest.context.run(&registers, in: space) == .systemCall
+            }
+            var space = guest.space
+            // One after the other, as when a process runs several programs. What waits for the old memory to go has come when the new program runs.
+            for round in 0..<4 as Range<UInt64> {
+                #expect(try touch(round == 0 ? Guest.data : 0x70_0000 + round * 0x1000, space))
+                let next = try #require(space.makeSuccessor())
+                let page = 0x70_0000 + (round + 1) * 0x1000
+                try next.apply([code, .map(address: page, length: 0x1000, protection: .read, file: .memoryFile, offset: 0)])
+                // Until then the old program goes on, and the new one cannot.
+                #expect(try !touch(page, space))
+                let parker = Parker()
+                if round % 2 == 0 { space.destroy() } else { space.destroy { parker.unpark() } }
+                #expect(throws: Errno.ESRCH) { try space.apply([.unmap(address: Guest.data, length: 0x1000)]) }
+                try guest.context.resetFloatingPoint()
+                #expect(try touch(page, next))
+                #expect(try !touch(Guest.data, next))
+                if round % 2 == 1 { _ = parker.park() }
+                #expect(next.hostProcess == guest.space.hostProcess)
+                space = next
+            }
+            guest.context.release()
+            space.destroy()
+            #expect(space.deathReason == .destroyed)
+        }
+    }
+
+    @Test(arguments: TestPlatform.allCases) func aSuccessorThatIsNotNeededChangesNothing(_ on: TestPlatform) throws {
+        try onThread {
+            let guest = try Guest(on, [0x0f, 0x05])
+            var registers = guest.entry()
+            let first = try #require(guest.space.makeSuccessor())
+            try first.apply([.unmap(address: Guest.code, length: 0x1000)])
+            first.destroy()
+            #expect(first.deathReason == .destroyed)
+            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+            // Nor does one that is forgotten.
+            _ = guest.space.makeSuccessor()
+            guest.space.destroy()
+            #expect(guest.space.deathReason == .destroyed)
+            #expect(guest.space.makeSuccessor() == nil)
+            guest.context.release()
+        }
+    }
+
     /// As processes of one container come and go, in which some stubs are made ahead.
     @Test(arguments: TestPlatform.allCases) func processesOfOneContainer(_ on: TestPlatform) throws {
         try onThread {

@@ -4,6 +4,8 @@ import LinuxABI
 import SentryKernel
 import SentryMemory
 import SentryPlatform
+import SentryVFS
+import Synchronization
 import Testing
 
 @testable import SentrySyscalls
@@ -194,5 +196,30 @@ import Testing
         #expect(guest["setpgid"] == 0 && guest["group"] == 2)
         #expect(guest["setsid of a group leader"] == -1)
         #expect(guest["back"] == 0 && guest["setsid"] == 2 && guest["session"] == 2)
+    }
+
+    @Test func onlyProgramsOfTheSameRightsKeepTheStub() throws {
+        let guest = try TestGuest { _ in [call(.exit_group, 0)] }
+        _ = try guest.run { task in
+            func keeps(_ credentials: Credentials, isSecure: Bool = false, isUnreadable: Bool = false) -> Bool {
+                let execution = ExecutionCredentials(credentials: credentials, isSecure: isSecure, isUnreadable: isUnreadable)
+                return task.replaceableMemory(for: execution) === task.addressSpace && task.addressSpace != nil
+            }
+            let own = task.credentials
+            func changed(user: UInt32, permitted: Capabilities) -> Credentials {
+                Credentials(
+                    user: Credentials.Identity(user), group: own.group, groups: own.groups, permitted: permitted, effective: own.effective,
+                    inheritable: own.inheritable, bounding: own.bounding, ambient: own.ambient, secureBits: own.secureBits,
+                    noNewPrivileges: own.noNewPrivileges, userNamespace: own.userNamespace)
+            }
+            #expect(keeps(own))
+            #expect(keeps(changed(user: 0, permitted: [])))
+            #expect(!keeps(changed(user: 5, permitted: [])))
+            #expect(!keeps(changed(user: 0, permitted: Capabilities(rawValue: .max))))
+            #expect(!keeps(own, isSecure: true))
+            #expect(!keeps(own, isUnreadable: true))
+            task.memory?.dumpable.store(0, ordering: .relaxed)
+            #expect(!keeps(own))
+        }
     }
 }

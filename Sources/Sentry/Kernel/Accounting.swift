@@ -128,8 +128,15 @@ extension KernelTask {
 }
 
 extension ProcessMemory {
-    /// Processor time of the stub process behind the memory, in nanoseconds; nil where the platform has none.
+    /// The stub process may have served another program before.
+    func startProcessorTime() { processorBase.store(stubTime ?? 0, ordering: .relaxed) }
+
+    /// Processor time of the stub process behind the memory since then, in nanoseconds; nil where the platform has none.
     fileprivate var processorTime: UInt64? {
+        stubTime.map { $0 &- min($0, processorBase.load(ordering: .relaxed)) }
+    }
+
+    private var stubTime: UInt64? {
         guard let process = space.platformSpace.hostProcess else { return nil }
         // clock_getcpuclockid(3): the complement of the id, with the bits for "scheduler".
         let time = HostClock.nanoseconds(~process << 3 | 2)

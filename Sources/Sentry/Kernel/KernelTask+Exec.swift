@@ -1,6 +1,6 @@
 import Host
 public import LinuxABI
-import SentryMemory
+public import SentryMemory
 import SentryPlatform
 public import SentryVFS
 import Synchronization
@@ -38,6 +38,7 @@ extension KernelTask {
             resources.credentials = new
             resources.name = program.name
         }
+        program.memory.startProcessorTime()
         let isPlain = new.user.effective == new.user.real && new.group.effective == new.group.real && !program.execution.isUnreadable
         program.memory.dumpable.store(isPlain ? 1 : 0, ordering: .relaxed)
         if program.execution.isSecure || old.user.effective != new.user.effective { parentDeathSignal.store(0, ordering: .relaxed) }
@@ -65,6 +66,17 @@ extension KernelTask {
         keepRegisters = true
         pendingRestart = nil
         traceExecution(formerID: formerID)
+    }
+
+    /// The memory that the program of `execution` will replace, when its stub can be kept: nobody else uses it, and the old program, of which hostile code
+    /// might still run there, may do all that the new one may, as through ptrace(2). Own thread.
+    public func replaceableMemory(for execution: ExecutionCredentials) -> AddressSpace? {
+        let old = credentials, new = execution.credentials
+        guard let memory, memory.userCount == 1, threadGroup.threads.count == 1, !isTraced, !execution.isSecure, !execution.isUnreadable,
+            memory.dumpable.load(ordering: .relaxed) == 1, new.user == old.user, new.group == old.group,
+            new.permitted.isSubset(of: old.permitted)
+        else { return nil }
+        return memory.space
     }
 
     /// While the old address space still has its stub: a context may have to write to it. A dead stub does not matter, since the new program runs on

@@ -31,6 +31,8 @@ public final class ProcessMemory: Sendable {
     let processors = VirtualProcessors()
     /// Nanoseconds of real time that guest code in this memory was given control, by all tasks together.
     let guestTime = Atomic<UInt64>(0)
+    /// Processor time of its stub process when the program began, in nanoseconds.
+    let processorBase = Atomic<UInt64>(0)
     /// Tasks that run in it.
     private let users = Atomic<Int>(1)
 

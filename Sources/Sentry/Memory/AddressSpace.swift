@@ -30,20 +30,22 @@ public final class AddressSpace: Sendable {
     let trampolines: Range<UInt64>?
     let state: Lock<SpaceState>
 
-    public convenience init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits())
-        throws(Errno)
-    {
-        try self.init(platform: platform, memoryFile: memoryFile, layout: layout, state: SpaceState(limits: limits))
-    }
-
-    init(platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, state: consuming sending SpaceState) throws(Errno) {
-        platformSpace = try platform.makeAddressSpace(memory: memoryFile.descriptor)
+    /// `predecessor`: the memory of the program that the process runs so far, whose stub this one may have when that is destroyed.
+    public init(
+        platform: any Platform, memoryFile: MemoryFile, layout: AddressLayout, limits: MemoryLimits = MemoryLimits(),
+        predecessor: AddressSpace? = nil
+    ) throws(Errno) {
+        if let predecessor, predecessor.memoryFile === memoryFile, let successor = predecessor.platformSpace.makeSuccessor() {
+            platformSpace = successor
+        } else {
+            platformSpace = try platform.makeAddressSpace(memory: memoryFile.descriptor)
+        }
         self.memoryFile = memoryFile
         self.layout = layout
         minimumAddress = platform.minimumGuestAddress
         vdsoAddress = platform.vdsoAddress
         trampolines = platform.trampolines
-        self.state = Lock(state)
+        state = Lock(SpaceState(limits: limits))
         platformSpace.attach(self)
     }
 

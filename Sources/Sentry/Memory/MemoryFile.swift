@@ -118,13 +118,12 @@ public final class MemoryFile: Sendable {
         HostCall.futexWake(expectedReleases, count: .max)
     }
 
-    /// Waits for memory of processes that have ended to come back, a second at most; false when there is none to come. Before anybody is told that there
+    /// Waits for memory of programs that have ended to come back; false when there is none to come, or not within a second. Before anybody is told that there
     /// is no memory.
     public func awaitReleases() -> Bool {
         let count = expectedReleases.load(ordering: .acquiring)
         if count == 0 { return false }
-        _ = HostCall.futexWait(expectedReleases, expected: count, deadline: HostClock.deadline(in: 1_000_000_000))
-        return true
+        return HostCall.futexWait(expectedReleases, expected: count, deadline: HostClock.deadline(in: 1_000_000_000)) != -110  // ETIMEDOUT
     }
 
     /// Does something that needs memory, again as long as more of it comes back.

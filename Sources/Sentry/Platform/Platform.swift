@@ -71,6 +71,9 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     func inherit(from parent: any PlatformAddressSpace)
     /// Puts back what the platform has changed in the guest's code, and changes nothing from now on: somebody debugs it.
     func restoreCode()
+    /// An address space for the program that follows in the same process (execve), which takes the stub over when this one is destroyed; until then its changes
+    /// wait. nil where that cannot be. Only for a program that may do as the one before pleases: code of that could still be running.
+    func makeSuccessor() -> (any PlatformAddressSpace)?
     /// Ends the stub. Threads inside `run` come back with `stubDied(.destroyed)`. Idempotent.
     func destroy()
     /// As `destroy`, which need not have been called, and calls `release` once no guest code can touch the memory any more: now or later, on any thread.
@@ -106,6 +109,7 @@ extension PlatformAddressSpace {
     public func attach(_ code: any GuestCode) {}
     public func inherit(from parent: any PlatformAddressSpace) {}
     public func restoreCode() {}
+    public func makeSuccessor() -> (any PlatformAddressSpace)? { nil }
     public func postpone(_ operations: [MappingOperation]) throws(Errno) { try apply(operations) }
     public func destroy(then release: @escaping @Sendable () -> Void) {
         destroy()

@@ -57,7 +57,8 @@ struct ELFLoader: ProgramLoader {
         // 2.: the new address space; on an error it goes with its last reference, and the caller's stays as it is.
         let space = try AddressSpace(
             platform: platform, memoryFile: task.container.memoryFile, layout: layout,
-            limits: task.threadGroup.limits.memoryLimits(mayLock: execution.credentials.hasGlobally(.CAP_IPC_LOCK)))
+            limits: task.threadGroup.limits.memoryLimits(mayLock: execution.credentials.hasGlobally(.CAP_IPC_LOCK)),
+            predecessor: task.replaceableMemory(for: execution))
         do throws(Errno) {
             return try fill(
                 space, probe, request, start: start, name: name, execution: execution, random: random, stackLimit: stackLimit, for: task)

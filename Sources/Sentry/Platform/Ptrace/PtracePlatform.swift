@@ -9,7 +9,7 @@ public import LinuxABI
 /// listeners (NOTIF_RECV, NOTIF_SEND, NOTIF_ADDFD, NOTIF_SET_FLAGS), poll, recvmsg and sendmsg on the source's socket, pidfd_send_signal (SIGKILL,
 /// SIGCONT), sched_setaffinity, gettid, close. It needs CAP_SYS_PTRACE over the stubs' user namespace only where Yama restricts ptrace to it.
 ///
-/// Lock order, outermost first: `StubAddressSpace.channel`, `StubSource.state`, `Placement.state`. None is held while guest code runs.
+/// Lock order, outermost first: `Stub.channel`, `StubSource.state`, `Placement.state`. None is held while guest code runs.
 public final class PtracePlatform: Platform {
     public let name = "ptrace"
     public let minimumGuestAddress: UInt64 = 0x1_0000
@@ -43,7 +43,7 @@ public final class PtracePlatform: Platform {
     public var vdsoAddress: UInt64? { source.hasVDSO ? cplatform_stub_vdso() : nil }
 
     public func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace {
-        StubAddressSpace(stub: try source.take(), memory: memory)
+        StubAddressSpace(Stub(try source.take(), memory: memory))
     }
 
     public func makeContext() throws(Errno) -> any ExecutionContext { PtraceContext(placement: placement) }

@@ -1,62 +1,44 @@
-import CPlatform
 import Host
 import LinuxABI
 
-/// A stub process: its service thread makes the mappings, its other threads run guest code.
+/// The memory of one program in a stub. The program that follows it in the same process (execve) takes the stub over, with its threads.
 final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
-    /// The conversation with the service thread.
-    private struct Channel {
-        /// The notification in which the service thread waits.
-        var waiting: UInt64
-        /// Not yet done: the stub's last preparations, prepended to the first batch.
-        var isFresh = true
-        var serviceCPU: Int32 = -1
-        /// Guest code may run: until then nobody sees the memory, and changes wait for the first thread, to be made in one trip.
-        var isInhabited = false
-        /// Changes that have not been made yet, oldest first.
-        var postponed: [MappingOperation] = []
+    private enum Place {
+        /// The stub is its own.
+        case holder
+        /// Another space still holds the stub: what is to be made once this one does.
+        case successor([MappingOperation])
+        /// Another space has taken the stub over.
+        case former
+        /// It was destroyed before it held the stub.
+        case dropped
     }
-    /// What one batch brought back.
-    private struct Outcome {
-        var done: Int
-        var error: Int64
-        var newThread: Int32?
-        var newThreadNotification: UInt64 = 0
-    }
-    /// Descriptor numbers in the stub: the memory file, and the first of a batch's mapped files.
-    private static let memoryNumber: Int32 = 1
-    private static let firstFileNumber: Int32 = 4
-    private static let maximumFiles = 64
-    /// More changes than this are not postponed: so many may meet a limit of the host's, which the caller should hear of.
-    private static let maximumPostponed = 128
+    private struct Successor { weak var space: StubAddressSpace? }
 
-    let process: Int32
-    private let listener: OwnedDescriptor
-    let processDescriptor: SharedDescriptor
-    let share: StubShare
-    private let memory: SharedDescriptor
-    private let channel: Lock<Channel>
-    private let death = Lock<StubDeath?>(nil)
-    /// The end of the process (systrap).
-    let ending = StubEnding()
-    /// Its guest threads' slots, on systrap.
-    let slots: SlotTable?
+    let stub: Stub
+    private let place: Lock<Place>
+    private let successor = Lock(Successor())
     let callSites: CallSites?
 
-    init(stub: consuming FreshStub, memory: SharedDescriptor) {
-        process = stub.process
-        share = stub.share
-        channel = Lock(Channel(waiting: stub.waiting))
-        self.memory = memory
-        processDescriptor = stub.processDescriptor
-        slots = stub.share.slotFile == nil ? nil : SlotTable(share: stub.share)
-        callSites = slots == nil ? nil : CallSites()
-        listener = stub.listener
-        // The monitor of systrap watches the process itself.
-        if slots == nil { StubDeaths.shared.watch(listener.rawValue, of: self) }
+    init(_ stub: Stub) {
+        self.stub = stub
+        place = Lock(.holder)
+        callSites = stub.slots == nil ? nil : CallSites()
+        stub.owner = self
+    }
+
+    private init(successorOf space: StubAddressSpace) {
+        stub = space.stub
+        place = Lock(.successor([]))
+        callSites = stub.slots == nil ? nil : CallSites()
     }
 
     deinit { destroy() }
+
+    var process: Int32 { stub.process }
+    var processDescriptor: SharedDescriptor { stub.processDescriptor }
+    var slots: SlotTable? { stub.slots }
+    var hostProcess: Int32? { stub.process }
 
     func attach(_ code: any GuestCode) { callSites?.attach(code) }
 
@@ -66,384 +48,135 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         if let callSites, let sites = (parent as? StubAddressSpace)?.callSites { callSites.inherit(sites) }
     }
 
-    var deathReason: StubDeath? { death.withLock { $0 } }
-    var hostProcess: Int32? { process }
-
-    func destroy() {
-        guard claim(.destroyed) else { return }
-        // A guest thread of systrap that wrote its own turn may still be running: it must not see the memory's next owner.
-        if slots != nil {
-            try? channel.withLock { channel throws(Errno) in
-                channel.postponed = []
-                var batch = try begin(&channel)
-                batch.append(.munmap, 0, cplatform_stub_base())
-                _ = try finish(batch, &channel)
-            }
-        }
-        kill()
+    /// That of the stub; after another space has taken it over, too, so that contexts leave their threads to it.
+    var deathReason: StubDeath? {
+        if case .dropped = place.withLock({ $0 }) { return .destroyed }
+        return stub.deathReason
     }
 
-    func destroy(then release: @escaping @Sendable () -> Void) {
-        if slots == nil {
-            // Threads that are traced do not run once their tracers have let go.
-            destroy()
-            return release()
-        }
-        if claim(.destroyed) { kill() }
-        ending.afterwards(release)
-    }
+    func fail(_ reason: StubDeath) { stub.fail(reason) }
+    func resumeStopped() { stub.resumeStopped() }
 
-    /// Records why the stub ends, the first reason wins, and kills it.
-    func fail(_ reason: StubDeath) {
-        if claim(reason) { kill() }
-    }
-
-    /// Whether `reason` is the first.
-    private func claim(_ reason: StubDeath) -> Bool {
-        death.withLock { death in
-            if death != nil { return false }
-            death = reason
-            return true
-        }
-    }
-
-    private func kill() {
-        if slots == nil { StubDeaths.shared.forget(listener.rawValue) }
-        _ = cplatform_kill(processDescriptor.rawValue, 9)
-    }
-
-    /// Lets a stub that somebody outside has stopped run again.
-    func resumeStopped() { _ = cplatform_kill(processDescriptor.rawValue, 18) }
-
-    // MARK: batches
+    // MARK: changes
 
     func apply(_ operations: [MappingOperation]) throws(Errno) {
         if operations.isEmpty { return }
-        try channel.withLock { channel throws(Errno) in
-            if deathReason != nil { throw .ESRCH }
-            if !channel.isInhabited { return try postpone(operations, &channel) }
-            let postponed = channel.postponed
-            channel.postponed = []
-            if postponed.isEmpty { return try perform(operations, &channel) }
-            do throws(Errno) {
-                try perform(postponed + operations, &channel)
-            } catch {
-                if deathReason != nil { throw error }
-                // A fault mends what could not be made of the postponed; the others must not suffer for it. Twice done is as good as once.
-                try perform(operations, &channel)
-            }
-        }
+        if try !isHolder(operations) { return }
+        try stub.channel.withLock { channel throws(Errno) in try stub.apply(operations, &channel) }
     }
 
     func postpone(_ operations: [MappingOperation]) throws(Errno) {
-        try channel.withLock { channel throws(Errno) in
-            if deathReason != nil { throw .ESRCH }
-            try postpone(operations, &channel)
-        }
+        if try !isHolder(operations) { return }
+        try stub.channel.withLock { channel throws(Errno) in try stub.postpone(operations, &channel) }
     }
 
-    private func postpone(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
-        for operation in operations {
-            // What is replaced before anybody saw it need not be made.
-            if let range = operation.replacedRange {
-                channel.postponed.removeAll { $0.range.lowerBound >= range.lowerBound && $0.range.upperBound <= range.upperBound }
+    /// Whether the stub is this space's; keeps the changes of one that is to be its next.
+    private func isHolder(_ operations: [MappingOperation]) throws(Errno) -> Bool {
+        try place.withLock { place throws(Errno) in
+            switch place {
+            case .holder: return true
+            case .successor(var early):
+                early.postpone(operations)
+                place = .successor(early)
+                return false
+            case .former, .dropped: throw .ESRCH
             }
-            channel.postponed.append(operation)
         }
-        if channel.postponed.count > Self.maximumPostponed { try makePostponed(&channel) }
-    }
-
-    private func makePostponed(_ channel: inout Channel) throws(Errno) {
-        if channel.postponed.isEmpty { return }
-        let operations = channel.postponed
-        channel.postponed = []
-        try perform(operations, &channel)
-    }
-
-    private func perform(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
-        var batch = try begin(&channel)
-        for operation in operations { try append(operation, to: &batch, &channel) }
-        _ = try finish(batch, &channel)
-    }
-
-    private func append(_ operation: MappingOperation, to batch: inout Batch, _ channel: inout Channel) throws(Errno) {
-        if batch.isFull { batch = try finish(batch, &channel) }
-        switch operation {
-        case .map(let address, let length, let protection, let file, let offset, let populate):
-            let number: Int32
-            switch file {
-            case .memoryFile: number = Self.memoryNumber
-            case .descriptor(let descriptor): number = try insert(descriptor, &batch, channel)
-            }
-            // MAP_SHARED | MAP_FIXED | MAP_NORESERVE, MAP_POPULATE
-            let flags: UInt64 = populate ? 0xc011 : 0x4011
-            batch.append(.mmap, address, length, UInt64(protection.rawValue), flags, UInt64(number), offset)
-        case .unmap(let address, let length): batch.append(.munmap, address, length)
-        case .protect(let address, let length, let protection):
-            batch.append(.mprotect, address, length, UInt64(protection.rawValue))
-        }
-    }
-
-    /// Commands written to the ring and not yet started.
-    private struct Batch {
-        var count = 0
-        var files: [SharedDescriptor] = []
-        let share: StubShare
-        /// Room is kept for the closing of every file, and for a clone and its data.
-        var isFull: Bool { count + maximumFiles + 3 > cplatform_ring_entries() || files.count >= maximumFiles }
-
-        init(share: StubShare) { self.share = share }
-
-        mutating func append(
-            _ call: SystemCallNumber, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0, _ f: UInt64 = 0
-        ) {
-            precondition(count < cplatform_ring_entries())
-            // SAFETY: entry `count` lies inside the ring, which has ring_entries entries of eight words.
-            let entry = unsafe share.ring + count * 8
-            unsafe entry[0] = call.rawValue
-            unsafe entry[1] = a
-            unsafe entry[2] = b
-            unsafe entry[3] = c
-            unsafe entry[4] = d
-            unsafe entry[5] = e
-            unsafe entry[6] = f
-            count += 1
-        }
-
-        /// Closes the files that the commands so far have used.
-        mutating func closeFiles() {
-            for index in files.indices { append(.close, UInt64(firstFileNumber) + UInt64(index)) }
-        }
-
-        /// Words behind the last command, which the stub reads but does not execute.
-        func appendData(_ words: UInt64...) {
-            precondition(count < cplatform_ring_entries() && words.count <= 8)
-            // SAFETY: as above.
-            let entry = unsafe share.ring + count * 8
-            for (index, word) in words.enumerated() { unsafe entry[index] = word }
-        }
-    }
-
-    /// An empty batch; for a new stub, one that begins with its last preparations.
-    private func begin(_ channel: inout Channel) throws(Errno) -> Batch {
-        let cpu = cplatform_current_cpu()
-        if channel.serviceCPU != cpu, cplatform_pin(process, cpu) == 0 { channel.serviceCPU = cpu }
-        var batch = Batch(share: share)
-        if channel.isFresh {
-            try check(cplatform_notify_add(listener.rawValue, channel.waiting, memory.rawValue, Self.memoryNumber))
-            batch.append(.munmap, cplatform_stub_scratch(), pageSize)
-        }
-        return batch
-    }
-
-    /// The number of `descriptor` in the stub, for this batch.
-    private func insert(_ descriptor: SharedDescriptor, _ batch: inout Batch, _ channel: borrowing Channel) throws(Errno) -> Int32 {
-        if let index = batch.files.firstIndex(where: { $0 === descriptor }) { return Self.firstFileNumber + Int32(index) }
-        let number = Self.firstFileNumber + Int32(batch.files.count)
-        try check(cplatform_notify_add(listener.rawValue, channel.waiting, descriptor.rawValue, number))
-        batch.files.append(descriptor)
-        return number
-    }
-
-    /// Executes the batch and starts another. Mapped files are closed again also when a command fails.
-    private func finish(_ batch: consuming Batch, _ channel: inout Channel) throws(Errno) -> Batch {
-        let wanted = batch.count
-        batch.closeFiles()
-        let outcome = try execute(batch.count, &channel)
-        if outcome.error != 0 {
-            if outcome.done < wanted { try closeFiles(of: batch, &channel) }
-            throw Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
-        }
-        return Batch(share: share)
-    }
-
-    private func closeFiles(of failed: Batch, _ channel: inout Channel) throws(Errno) {
-        if failed.files.isEmpty { return }
-        var batch = Batch(share: share)
-        batch.files = failed.files
-        batch.closeFiles()
-        _ = try execute(batch.count, &channel)
-    }
-
-    /// One trip to the service thread. With `expectsThread` the batch ends with a clone, whose thread reports too.
-    private func execute(_ count: Int, _ channel: inout Channel, expectsThread: Bool = false) throws(Errno) -> Outcome {
-        try check(cplatform_notify_send(listener.rawValue, channel.waiting, Int64(count)))
-        channel.isFresh = false
-        var outcome: Outcome?
-        var thread: (tid: Int32, notification: UInt64)?
-        while true {
-            var notification = cplatform_notification()
-            try receive(&notification)
-            switch notification.instruction_pointer {
-            case cplatform_stub_wait_address() where notification.tid == process && outcome == nil:
-                channel.waiting = notification.id
-                let done = Int(clamping: notification.arguments.0)
-                let error = Int64(bitPattern: notification.arguments.1)
-                guard done <= count, error <= 0, error > -4096 else { throw misbehaved("wrong result of a batch") }
-                outcome = Outcome(done: done, error: error)
-            case cplatform_stub_hello_address() where expectsThread && thread == nil:
-                thread = (notification.tid, notification.id)
-            default: throw misbehaved("unexpected notification")
-            }
-            guard var outcome else { continue }
-            if expectsThread, outcome.error == 0 {
-                guard let thread else { continue }
-                outcome.newThread = thread.tid
-                outcome.newThreadNotification = thread.notification
-            }
-            return outcome
-        }
-    }
-
-    /// How long the service thread may take for one step before it is told to go on, in case it was stopped from outside; and how often.
-    private static let patience: Int32 = 200
-    private static let reminders = 150
-
-    private func receive(_ notification: inout cplatform_notification) throws(Errno) {
-        for _ in 0..<Self.reminders {
-            // SAFETY: the pointer is to a variable of the right type.
-            let result = unsafe cplatform_notify_receive(listener.rawValue, Self.patience, &notification)
-            if result != -11 { return try check(result) }
-            resumeStopped()
-        }
-        throw misbehaved("the service thread does not answer")
-    }
-
-    private func misbehaved(_ what: String) -> Errno {
-        fail(.misbehaved(what))
-        return .ESRCH
-    }
-
-    /// A failed exchange with the stub: it is dead, or dies now.
-    private func check(_ result: Int32) throws(Errno) {
-        if result >= 0 { return }
-        switch -result {
-        case 3 /* ESRCH */, 2 /* ENOENT */: fail(.killed(signal: 9))
-        case 24 /* EMFILE */: throw .EMFILE
-        default: fail(.misbehaved("notification failed: \(Errno(rawValue: -result))"))
-        }
-        throw .ESRCH
     }
 
     // MARK: threads
 
-    /// A new guest thread for ptrace, stopped, with the calling thread as its tracer.
     func startTracedThread() throws(Errno) -> Int32 {
-        let tid = try channel.withLock { channel throws(Errno) -> Int32 in
-            if deathReason != nil { throw .ESRCH }
-            var batch = try beginWithPostponed(&channel)
-            let (tid, notification) = try clone(&batch, &channel) { $0.append(.clone, Self.threadFlags) }
-            channel.isInhabited = true
-            try check(cplatform_attach(tid))
-            // ENOENT: the interruption has already ended its wait. Either way it stops before its next instruction.
-            _ = cplatform_notify_send(listener.rawValue, notification, 0)
-            return tid
-        }
-        try check(cplatform_attach_finish(tid))
-        return tid
+        if try !isHolder([]) { throw .EAGAIN }
+        return try stub.startTracedThread()
     }
 
-    /// A new guest thread for systrap, about to give the first turn of `slot` to the Sentry: its number. `mapping`: the slot's chunk, to be mapped first.
     func startTrappingThread(slot: Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?, firstTurn: () throws(Errno) -> Void)
-        throws(Errno)
-        -> Int32
+        throws(Errno) -> Int32
     {
-        try channel.withLock { channel throws(Errno) -> Int32 in
-            if deathReason != nil { throw .ESRCH }
-            channel.isInhabited = true
-            let batch = try beginWithPostponed(&channel)
-            return try startTrappingThread(slot, mapping, batch, &channel, firstTurn)
-        }
+        if try !isHolder([]) { throw .EAGAIN }
+        return try stub.startTrappingThread(slot: slot, mapping: mapping, firstTurn: firstTurn)
     }
 
-    private func startTrappingThread(
-        _ slot: Slot, _ mapping: (file: SharedDescriptor, chunk: UInt64)?, _ batch: consuming Batch, _ channel: inout Channel,
-        _ firstTurn: () throws(Errno) -> Void
-    ) throws(Errno) -> Int32 {
-        let size = UInt64(cplatform_slot_size())
-        if let mapping {
-            let chunk = UInt64(cplatform_slot_size() * cplatform_chunk_slots())
-            if batch.isFull { batch = try finish(batch, &channel) }
-            let number = try insert(mapping.file, &batch, channel)
-            // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED
-            batch.append(.mmap, slot.stubAddress & ~(chunk - 1), chunk, 3, 0x11, UInt64(number), mapping.chunk * chunk)
-        }
-        let (tid, notification) = try clone(&batch, &channel) { batch in
-            // CLONE_CHILD_CLEARTID: the slot's first word becomes 0 when the thread ends. The sixth word tells the thread its platform.
-            batch.append(.clone, Self.threadFlags | 0x20_0000, slot.stubAddress + size, 0, slot.stubAddress, 0, 1)
-            let stack = UInt64(cplatform_slot_stack())
-            batch.appendData(slot.stubAddress + stack, 0, size - stack)
-        }
-        try check(cplatform_notify_send(listener.rawValue, notification, 0))
-        // The thread reads its signal stack from the ring, so the ring is its own until then.
-        try firstTurn()
-        return tid
-    }
-
-    /// Makes a guest thread ahead of the first task, which finds it waiting (systrap). Nobody sees the memory before that.
-    func prepareThread() throws(Errno) {
-        guard let slots else { return }
-        let (slot, mapping) = try slots.take()
-        do throws(Errno) {
-            try channel.withLock { channel throws(Errno) in
-                if deathReason != nil { throw .ESRCH }
-                var event = cplatform_slot_event()
-                let thread = try startTrappingThread(slot, mapping, try begin(&channel), &channel) { () throws(Errno) in
-                    var registers = Registers()
-                    var state = CPLATFORM_SLOT_AGAIN
-                    while state == CPLATFORM_SLOT_AGAIN { state = slot.wait(cycles: 0, microseconds: -1) }
-                    guard state == CPLATFORM_SLOT_READY, slot.load(&registers, &event), event.has_frame != 0 else { throw .ESRCH }
-                }
-                let parked = SlotTable.ParkedThread(slot: slot, thread: thread, place: .frame(event.frame), sequence: event.sequence)
-                if !slots.park(parked) { throw .ESRCH }
-            }
-        } catch {
-            slots.putBack(slot)
-            fail(.misbehaved("its first thread did not come to be"))
-            throw error
-        }
-    }
-
-    /// A thread that waits for a task, when there is one (systrap). What was postponed is made before.
     func reuseThread() throws(Errno) -> SlotTable.ParkedThread? {
-        guard let slots else { return nil }
-        return try channel.withLock { channel throws(Errno) in
-            if deathReason != nil { throw .ESRCH }
-            guard let parked = slots.unpark() else { return nil }
-            channel.isInhabited = true
-            do throws(Errno) { try makePostponed(&channel) } catch {
-                if !slots.park(parked) { _ = parked.slot.give(.exit, spins: 0) }
-                throw error
+        if try !isHolder([]) { throw .EAGAIN }
+        return try stub.reuseThread()
+    }
+
+    // MARK: the end
+
+    func makeSuccessor() -> (any PlatformAddressSpace)? {
+        guard case .holder = place.withLock({ $0 }), stub.deathReason == nil else { return nil }
+        let next = StubAddressSpace(successorOf: self)
+        successor.withLock { $0.space = next }
+        return next
+    }
+
+    func destroy() {
+        guard leave() else { return }
+        let isHandedOver = stub.channel.withLock { channel in
+            handOver { operations in
+                try? stub.clear(&channel)
+                stub.clearLater(operations, &channel) {}
             }
-            return parked
+        }
+        if isHandedOver { return }
+        guard stub.claim(.destroyed) else { return releaseRest() }
+        // A guest thread of systrap that wrote its own turn may still be running: it must not see the memory's next owner.
+        if stub.slots != nil { stub.channel.withLock { try? stub.clear(&$0) } }
+        stub.kill()
+        releaseRest()
+    }
+
+    func destroy(then release: @escaping @Sendable () -> Void) {
+        guard leave() else { return release() }
+        let isHandedOver = stub.channel.withLock { channel in
+            handOver { operations in stub.clearLater(operations, &channel, then: release) }
+        }
+        if isHandedOver { return }
+        if stub.claim(.destroyed) { stub.kill() }
+        releaseRest()
+        // Threads that are traced do not run once their tracers have let go.
+        if stub.slots == nil { release() } else { stub.ending.afterwards(release) }
+    }
+
+    /// Whether the stub is this space's to end or to hand over.
+    private func leave() -> Bool {
+        place.withLock { place in
+            switch place {
+            case .holder: return true
+            case .successor:
+                place = .dropped
+                return false
+            case .former, .dropped: return false
+            }
         }
     }
 
-    /// CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
-    private static let threadFlags: UInt64 = 0x50f00
-
-    /// A batch that begins with what was postponed.
-    private func beginWithPostponed(_ channel: inout Channel) throws(Errno) -> Batch {
-        let operations = channel.postponed
-        channel.postponed = []
-        var batch = try begin(&channel)
-        for operation in operations { try append(operation, to: &batch, &channel) }
-        return batch
+    /// Gives the stub to the successor, if there is one that wants it: `body` gets the successor's changes. With the lock of the stub's channel.
+    private func handOver(_ body: ([MappingOperation]) -> Void) -> Bool {
+        guard let next = successor.withLock({ $0.space }) else { return false }
+        let operations = next.place.withLock { place -> [MappingOperation]? in
+            guard case .successor(let operations) = place else { return nil }
+            place = .holder
+            return operations
+        }
+        guard let operations else { return false }
+        place.withLock { $0 = .former }
+        stub.owner = next
+        body(operations)
+        return true
     }
 
-    /// Executes the batch with a clone at its end, which `append` adds.
-    private func clone(_ batch: inout Batch, _ channel: inout Channel, _ append: (inout Batch) -> Void) throws(Errno)
-        -> (tid: Int32, notification: UInt64)
-    {
-        let wanted = batch.count
-        batch.closeFiles()
-        append(&batch)
-        let outcome = try execute(batch.count, &channel, expectsThread: true)
-        guard outcome.error == 0, let tid = outcome.newThread else {
-            if outcome.done < wanted { try closeFiles(of: batch, &channel) }
-            throw outcome.error == 0 ? .EAGAIN : Errno(rawValue: Int32(truncatingIfNeeded: -outcome.error))
+    /// What waited for changes that are not made any more.
+    private func releaseRest() {
+        let rest = stub.channel.withLock { channel in
+            defer { channel.releases = [] }
+            return channel.releases
         }
-        return (tid, outcome.newThreadNotification)
+        for release in rest {
+            if stub.slots == nil { release() } else { stub.ending.afterwards(release) }
+        }
     }
 }
 
@@ -459,5 +192,17 @@ extension MappingOperation {
     fileprivate var replacedRange: Range<UInt64>? {
         if case .protect = self { return nil }
         return range
+    }
+}
+
+extension [MappingOperation] {
+    /// Appends changes that nobody sees yet; what they replace need not be made.
+    mutating func postpone(_ operations: [MappingOperation]) {
+        for operation in operations {
+            if let range = operation.replacedRange {
+                removeAll { $0.range.lowerBound >= range.lowerBound && $0.range.upperBound <= range.upperBound }
+            }
+            append(operation)
+        }
     }
 }

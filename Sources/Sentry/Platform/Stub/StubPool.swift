@@ -49,7 +49,7 @@ final class StubPool: Sendable {
         }
         do throws(Errno) {
             let space = if let ready { ready } else { try make(memory) }
-            space.ending.afterwards { [weak self] in self?.ended(key) }
+            space.stub.ending.afterwards { [weak self] in self?.ended(key) }
             return space
         } catch {
             ended(key)
@@ -72,7 +72,7 @@ final class StubPool: Sendable {
         while true {
             let next = state.withLock { $0.containers.values.first { $0.ready.count < $0.wanted }?.memory }
             // On an error whoever needs a stub tries for himself, and hears of it.
-            guard let next, let space = try? make(next), (try? space.prepareThread()) != nil else {
+            guard let next, let space = try? make(next), (try? space.stub.prepareThread()) != nil else {
                 _ = parker.park()
                 continue
             }

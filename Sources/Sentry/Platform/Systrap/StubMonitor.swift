@@ -9,7 +9,7 @@ final class StubMonitor: Sendable {
         let share: StubShare
         let slots: SlotTable?
         let ending: StubEnding
-        weak var space: StubAddressSpace?
+        weak var stub: Stub?
     }
     private struct State {
         var entries: [UInt64: Entry] = [:]
@@ -24,7 +24,7 @@ final class StubMonitor: Sendable {
         epoll = SharedDescriptor(OwnedDescriptor(adopting: Int32(try HostCall.check(HostCall.raw(.epoll_create1, 0x80000)))))
     }
 
-    func watch(_ space: StubAddressSpace) throws(Errno) {
+    func watch(_ stub: Stub) throws(Errno) {
         try state.withLock { state throws(Errno) in
             if !state.isStarted {
                 try startThread(stackSize: 128 << 10) { [self] in run() }
@@ -33,9 +33,9 @@ final class StubMonitor: Sendable {
             let token = state.nextToken
             state.nextToken += 1
             // EPOLLIN
-            try control(1, space.processDescriptor.rawValue, events: 1, token)
+            try control(1, stub.processDescriptor.rawValue, events: 1, token)
             state.entries[token] = Entry(
-                processDescriptor: space.processDescriptor, share: space.share, slots: space.slots, ending: space.ending, space: space)
+                processDescriptor: stub.processDescriptor, share: stub.share, slots: stub.slots, ending: stub.ending, stub: stub)
         }
     }
 
@@ -72,11 +72,9 @@ final class StubMonitor: Sendable {
         guard let entry else { return }
         // EPOLL_CTL_DEL: the descriptor may live on in the address space.
         try? control(2, entry.processDescriptor.rawValue, events: 0, 0)
-        let space = entry.space
-        let diedByItself = space != nil && space?.deathReason == nil
-        space?.fail(.killed(signal: 9))
+        let diedByItself = entry.stub?.claim(.killed(signal: 9)) ?? false
         entry.slots?.bury()
         entry.ending.happened()
-        if diedByItself, let space { StubDeaths.shared.report(space) }
+        if diedByItself, let space = entry.stub?.owner { StubDeaths.shared.report(space) }
     }
 }

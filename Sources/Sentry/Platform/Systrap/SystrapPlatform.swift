@@ -8,7 +8,7 @@ public import LinuxABI
 /// Host calls at run time, after confinement: those of `StubAddressSpace` (ioctl of seccomp listeners, poll, recvmsg and sendmsg on the source's socket,
 /// pidfd_send_signal), futex on slots, tgkill(SIGURG), sched_setaffinity, gettid, getcpu, epoll_ctl and epoll_wait on process descriptors.
 ///
-/// Lock order, outermost first: `CallSites.patching`, the guest code's own lock (`AddressSpace.state`), `CallSites.state`, `StubAddressSpace.channel`,
+/// Lock order, outermost first: `CallSites.patching`, the guest code's own lock (`AddressSpace.state`), `CallSites.state`, `Stub.channel`,
 /// `StubPool.state`, `StubMonitor.state`, `StubEnding.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
 public final class SystrapPlatform: Platform {
     public let name = "systrap"
@@ -42,9 +42,9 @@ public final class SystrapPlatform: Platform {
         self.source = source
         self.placement = placement
         pool = StubPool { memory throws(Errno) in
-            let space = StubAddressSpace(stub: try source.take(), memory: memory)
-            try monitor.watch(space)
-            return space
+            let stub = Stub(try source.take(), memory: memory)
+            try monitor.watch(stub)
+            return StubAddressSpace(stub)
         }
     }
 
