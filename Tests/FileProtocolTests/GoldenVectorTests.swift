@@ -9,16 +9,24 @@ import Wire
         return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
-    private func vectors<R: FileRequest>(_: R.Type) throws -> String {
-        let request = try FrameSender.encode(WireSampler.sample(R.self), type: R.type.rawValue, tag: 7)
+    private func vectors<R: FileRequest>(_: R.Type, minor: UInt16) throws -> String {
+        let request = try FrameSender.encode(WireSampler.sample(R.self), type: R.type.rawValue, tag: 7, minor: minor)
         let reply = try FrameSender.encode(
-            WireSampler.sample(R.Reply.self), type: R.type.rawValue, flags: FrameHeader.replyFlag, tag: 7, descriptors: R.donates ? 1 : 0)
+            WireSampler.sample(R.Reply.self), type: R.type.rawValue, flags: FrameHeader.replyFlag, tag: 7, descriptors: R.donates ? 1 : 0,
+            minor: minor)
         return "\(R.type) \(hex(request)) \(hex(reply))"
     }
 
     @Test func bytesOfVersionOneStay() throws {
-        let now = try FileMessageCatalog.requests.map { try vectors($0) }
+        let now = try FileMessageCatalog.requests.map { try vectors($0, minor: 0) }
         #expect(now == goldenVectors)
+    }
+
+    /// Of the messages that have grown since.
+    @Test func bytesOfMinorVersionsStay() throws {
+        let now = try FileMessageCatalog.requests.map { (try vectors($0, minor: 0), try vectors($0, minor: 1)) }.filter { $0 != $1 }
+            .map { $1 }
+        #expect(now == goldenVectorsOfMinorOne)
     }
 
     @Test func everyMessageIsInTheCatalogOnce() {

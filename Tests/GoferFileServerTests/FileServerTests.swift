@@ -275,6 +275,52 @@ import Testing
         #expect(try openDescriptorCount() <= before)
     }
 
+    @Test func filesOpenAhead() throws {
+        let pair = try Pair()
+        for name in ["a", "b", "c"] { try pair.directory.makeFile(name, name) }
+        try pair.directory.makeDirectory("d")
+        let handles = try ["a", "b", "c", "d"].map { try pair.handle($0) }
+        let (reply, descriptors) = try pair.client.openSeveral(
+            OpenRequest(handle: handles[0], ahead: [handles[2], handles[3], 4000, handles[1]]))
+        // Not the directory, and not what is no handle.
+        #expect(reply.ahead == [handles[2], handles[1]])
+        #expect(try descriptors.map { try GoferFileServerTests.read($0.rawValue) } == ["a", "c", "b"])
+        // Without the file itself nothing comes.
+        #expect(throws: Errno.EISDIR) { try pair.client.openSeveral(OpenRequest(handle: handles[3], ahead: [handles[0]])) }
+    }
+
+    @Test func directoriesReadAhead() throws {
+        let pair = try Pair()
+        for name in ["one", "one/inner", "two", "other"] { try pair.directory.makeDirectory(name) }
+        for name in ["one/f", "one/inner/g", "two/h", "other/i"] { try pair.directory.makeFile(name) }
+        let one = try pair.handle("one"), other = try pair.handle("other"), two = try pair.handle("two")
+        func names(_ entries: [NodeEntry]) -> [String] { entries.map { String(decoding: $0.name, as: UTF8.self) }.sorted() }
+        var request = ReadDirectoryRequest(directory: one, withAttributes: true, ahead: 8, along: [two, 4000, other])
+        let reply = try pair.client.call(request)
+        #expect(reply.end && names(reply.entries) == ["f", "inner"])
+        let inner = try #require(reply.entries.first { $0.name == Array("inner".utf8) }?.node?.handle)
+        // What is below comes first, then what was named.
+        #expect(reply.ahead.map(\.directory) == [inner, two, other])
+        #expect(reply.ahead.map { names($0.entries) } == [["g"], ["h"], ["i"]])
+        #expect(reply.ahead.allSatisfy { $0.entries.allSatisfy { $0.node != nil } })
+        request.ahead = 1
+        #expect(try pair.client.call(request).ahead.count == 1)
+        request.ahead = 0
+        #expect(try pair.client.call(request).ahead.isEmpty)
+    }
+
+    @Test func directoriesReadAheadAreWholeOrAbsent() throws {
+        let pair = try Pair(handleLimit: 1 << 16)
+        for name in ["first", "small", "large"] { try pair.directory.makeDirectory(name) }
+        for number in 0..<20 { try pair.directory.makeFile("small/\(number)") }
+        for number in 0..<FileProtocolLimit.entries { try pair.directory.makeFile("large/\(number)") }
+        let small = try pair.handle("small"), large = try pair.handle("large")
+        let reply = try pair.client.call(
+            ReadDirectoryRequest(directory: try pair.handle("first"), withAttributes: true, ahead: 8, along: [small, large]))
+        #expect(reply.ahead.map(\.directory) == [small])
+        #expect(reply.ahead.first?.entries.count == 20)
+    }
+
     @Test func singleFileTree() throws {
         let directory = try TemporaryDirectory()
         try directory.makeFile("hosts", "127.0.0.1 localhost")
@@ -294,7 +340,8 @@ import Testing
 
     private func open(_ server: FileServer, _ request: OpenRequest) throws -> SharedDescriptor {
         var donated: OwnedDescriptor? = nil
-        _ = try server.serve(request, donating: &donated)
+        var more: [SharedDescriptor] = []
+        _ = try server.serve(request, donating: &donated, &more)
         guard let descriptor = donated.take() else { throw Errno.EBADF }
         return SharedDescriptor(descriptor)
     }

@@ -53,6 +53,8 @@ public final class FileClient: Sendable {
     }
 
     private let socket: SharedDescriptor
+    /// The minor version that both sides speak.
+    @usableFromInline let minor: UInt16
     private let state = Lock(State())
     private let receiver: Lock<FrameReceiver>
     private let sending = Lock<Void>(())
@@ -69,7 +71,7 @@ public final class FileClient: Sendable {
     ) throws(ConnectionError) {
         let shared = SharedDescriptor(socket)
         var receiver = FrameReceiver(socket: shared.rawValue)
-        _ = try Handshake.asClient(shared.rawValue, &receiver)
+        minor = try Handshake.asClient(shared.rawValue, &receiver).minor
         self.socket = shared
         self.receiver = Lock(receiver)
         self.onFailure = onFailure
@@ -84,11 +86,17 @@ public final class FileClient: Sendable {
     /// - Throws: the server's error; EIO when the connection is broken; EINVAL when the request is out of the protocol's bounds.
     @inlinable public func call<R: FileRequest>(_ request: R) throws(Errno) -> R.Reply { try exchange(request).reply }
 
+    /// The same for a request whose answer brings descriptors: one, and perhaps more that the reply tells of.
+    @inlinable public func openSeveral<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptors: [SharedDescriptor]) {
+        let (reply, descriptors) = try exchange(request)
+        if descriptors.isEmpty { throw .EIO }
+        return (reply, descriptors)
+    }
+
     /// The same for a request whose answer brings a descriptor.
     @inlinable public func open<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptor: SharedDescriptor) {
-        let (reply, descriptor) = try exchange(request)
-        guard let descriptor else { throw .EIO }
-        return (reply, descriptor)
+        let (reply, descriptors) = try openSeveral(request)
+        return (reply, descriptors[0])
     }
 
     /// Gives a handle back, some time soon.
@@ -137,9 +145,9 @@ public final class FileClient: Sendable {
     // MARK: One round trip
 
     // Inlinable, so that a caller's code for its messages is made for their types.
-    @inlinable func exchange<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptor: SharedDescriptor?) {
+    @inlinable func exchange<R: FileRequest>(_ request: R) throws(Errno) -> (reply: R.Reply, descriptors: [SharedDescriptor]) {
         var bytes: [UInt8]
-        do { bytes = try FrameSender.encode(request, type: R.type.rawValue) } catch { throw .EINVAL }
+        do { bytes = try FrameSender.encode(request, type: R.type.rawValue, minor: minor) } catch { throw .EINVAL }
         let frame = try roundTrip(&bytes)
         guard frame.header.type == R.type.rawValue else {
             throw violation("reply to another request", UInt64(frame.header.type))
@@ -150,10 +158,12 @@ public final class FileClient: Sendable {
                 throw violation("malformed failure", 0)
             }
         }
-        guard frame.descriptors.count == (R.donates ? 1 : 0) else {
+        let reply: R.Reply
+        do { reply = try R.Reply(decoding: frame.body) } catch { throw malformed(R.type, error) }
+        guard frame.descriptors.count == R.descriptors(with: reply) else {
             throw violation("wrong number of descriptors", UInt64(frame.descriptors.count))
         }
-        do { return (try R.Reply(decoding: frame.body), frame.descriptors.first) } catch { throw malformed(R.type, error) }
+        return (reply, frame.descriptors)
     }
 
     private func register(_ pending: Pending) -> UInt32? {

@@ -6,7 +6,9 @@ public import Wire
 public protocol FileService: AnyObject {
     func serve(_ request: AttachRequest) throws(Errno) -> AttachRequest.Reply
     func serve(_ request: WalkRequest) throws(Errno) -> WalkRequest.Reply
-    func serve(_ request: OpenRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> OpenRequest.Reply
+    /// `more`: descriptors for the reply's `ahead`.
+    func serve(_ request: OpenRequest, donating donated: inout OwnedDescriptor?, _ more: inout [SharedDescriptor]) throws(Errno)
+        -> OpenRequest.Reply
     func serve(_ request: CreateRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> CreateRequest.Reply
     func serve(_ request: CreateUnnamedRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> CreateUnnamedRequest.Reply
     func serve(_ request: ReadDirectoryRequest) throws(Errno) -> ReadDirectoryRequest.Reply
@@ -85,9 +87,9 @@ public final class FileServerConnection<Service: FileService> {
         case .hello: throw .protocolViolation("a second Hello", 0)
         case .attach: try reply(frame, AttachRequest.self) { (r) throws(Errno) in try service.serve(r) }
         case .walk: try reply(frame, WalkRequest.self) { (r) throws(Errno) in try service.serve(r) }
-        case .open: try donate(frame, OpenRequest.self) { (r, d) throws(Errno) in try service.serve(r, donating: &d) }
-        case .create: try donate(frame, CreateRequest.self) { (r, d) throws(Errno) in try service.serve(r, donating: &d) }
-        case .createUnnamed: try donate(frame, CreateUnnamedRequest.self) { (r, d) throws(Errno) in try service.serve(r, donating: &d) }
+        case .open: try donate(frame, OpenRequest.self) { (r, d, m) throws(Errno) in try service.serve(r, donating: &d, &m) }
+        case .create: try donate(frame, CreateRequest.self) { (r, d, _) throws(Errno) in try service.serve(r, donating: &d) }
+        case .createUnnamed: try donate(frame, CreateUnnamedRequest.self) { (r, d, _) throws(Errno) in try service.serve(r, donating: &d) }
         case .readDirectory: try reply(frame, ReadDirectoryRequest.self) { (r) throws(Errno) in try service.serve(r) }
         case .link: try reply(frame, LinkRequest.self) { (r) throws(Errno) in try service.serve(r) }
         case .symlink: try reply(frame, SymlinkRequest.self) { (r) throws(Errno) in try service.serve(r) }
@@ -109,9 +111,9 @@ public final class FileServerConnection<Service: FileService> {
         case .setExtendedAttribute: try reply(frame, SetExtendedAttributeRequest.self) { (r) throws(Errno) in try service.serve(r) }
         case .listExtendedAttributes: try reply(frame, ListExtendedAttributesRequest.self) { (r) throws(Errno) in try service.serve(r) }
         case .removeExtendedAttribute: try reply(frame, RemoveExtendedAttributeRequest.self) { (r) throws(Errno) in try service.serve(r) }
-        case .connectSocket: try donate(frame, ConnectSocketRequest.self) { (r, d) throws(Errno) in try service.serve(r, donating: &d) }
-        case .bindSocket: try donate(frame, BindSocketRequest.self) { (r, d) throws(Errno) in try service.serve(r, donating: &d) }
-        case .watch: try donate(frame, WatchRequest.self) { (r, d) throws(Errno) in try service.serve(r, donating: &d) }
+        case .connectSocket: try donate(frame, ConnectSocketRequest.self) { (r, d, _) throws(Errno) in try service.serve(r, donating: &d) }
+        case .bindSocket: try donate(frame, BindSocketRequest.self) { (r, d, _) throws(Errno) in try service.serve(r, donating: &d) }
+        case .watch: try donate(frame, WatchRequest.self) { (r, d, _) throws(Errno) in try service.serve(r, donating: &d) }
         case .close: try reply(frame, CloseRequest.self) { (r) throws(Errno) in try service.serve(r) }
         case .cancel: try reply(frame, CancelRequest.self) { (r) throws(Errno) in try service.serve(r) }
         }
@@ -120,26 +122,28 @@ public final class FileServerConnection<Service: FileService> {
     @inlinable func reply<R: FileRequest>(
         _ frame: Frame, _: R.Type, _ body: (R) throws(Errno) -> R.Reply
     ) throws(ConnectionError) {
-        try donate(frame, R.self) { (request, _) throws(Errno) in try body(request) }
+        try donate(frame, R.self) { (request, _, _) throws(Errno) in try body(request) }
     }
 
     @inlinable func donate<R: FileRequest>(
-        _ frame: Frame, _: R.Type, _ body: (R, inout OwnedDescriptor?) throws(Errno) -> R.Reply
+        _ frame: Frame, _: R.Type, _ body: (R, inout OwnedDescriptor?, inout [SharedDescriptor]) throws(Errno) -> R.Reply
     ) throws(ConnectionError) {
         let request: R
         do { request = try R(decoding: frame.body) } catch { throw .wire(error) }
         var donated: OwnedDescriptor? = nil
+        var more: [SharedDescriptor] = []
         let answer: R.Reply
-        do { answer = try body(request, &donated) } catch { return try refuse(frame.header, error) }
+        do { answer = try body(request, &donated, &more) } catch { return try refuse(frame.header, error) }
         let descriptor = donated?.rawValue
+        let descriptors = (descriptor.map { [$0] } ?? []) + more.map { $0.rawValue }
         // A service that forgot the descriptor, or whose answer is out of bounds, is our own error, and the client hears of it.
-        guard (descriptor != nil) == R.donates,
+        guard (descriptor != nil) == R.donates, descriptors.count == R.descriptors(with: answer),
             let bytes = try? FrameSender.encode(
                 answer, type: frame.header.type, flags: FrameHeader.replyFlag, tag: frame.header.tag,
-                descriptors: descriptor == nil ? 0 : 1,
+                descriptors: descriptors.count,
                 minor: minor)
         else { return try refuse(frame.header, .EIO) }
-        do { try FrameSender.send(socket.rawValue, bytes, descriptors: descriptor.map { [$0] } ?? []) } catch { throw .host(error) }
+        do { try FrameSender.send(socket.rawValue, bytes, descriptors: descriptors) } catch { throw .host(error) }
         _ = consume donated
     }
 

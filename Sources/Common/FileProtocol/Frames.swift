@@ -47,6 +47,9 @@ public struct FrameReceiver: ~Copyable {
     /// Most descriptors accepted with one frame.
     public var maximumDescriptors = Int(FileProtocolVersion.maximumDescriptors)
 
+    /// One read takes the descriptors of one message.
+    private static let descriptorsAtOnce = Int(FileProtocolVersion.maximumDescriptors)
+
     /// Reads from `socket`, which the caller keeps open.
     public init(socket: Int32) {
         self.socket = socket
@@ -123,7 +126,7 @@ public struct FrameReceiver: ~Copyable {
                 let from = end, descriptor = socket
                 var space = buffer.mutableSpan
                 var tail = space._mutatingExtracting(from..<space.count)
-                received = try HostCall.receive(descriptor, into: &tail, descriptors: &raw, maximumDescriptors: 16)
+                received = try HostCall.receive(descriptor, into: &tail, descriptors: &raw, maximumDescriptors: Self.descriptorsAtOnce)
             } catch { failure = error }
             for descriptor in raw { arrived.append(SharedDescriptor(OwnedDescriptor(adopting: descriptor))) }
             if let failure { throw .host(failure) }

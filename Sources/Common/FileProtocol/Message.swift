@@ -3,11 +3,12 @@ public import Wire
 /// The file protocol between Sentry and Gofer: its version, its limits and the numbers of its messages.
 public enum FileProtocolVersion {
     public static let major: UInt16 = 1
-    public static let minor: UInt16 = 0
+    /// 1: what is likely to be wanted next comes along with listings and opens.
+    public static let minor: UInt16 = 1
     /// Largest body, bytes: a ReadDirectory, Read or Write chunk with room to spare.
     public static let maximumFrame: UInt32 = 256 << 10
     /// Most descriptors with one frame.
-    public static let maximumDescriptors: UInt8 = 4
+    public static let maximumDescriptors: UInt8 = 32
     /// What this version says first on a connection.
     public static var hello: Hello {
         Hello(major: major, minor: minor, features: 0, maximumFrame: maximumFrame, maximumDescriptors: maximumDescriptors)
@@ -26,6 +27,9 @@ public enum FileProtocolLimit {
     public static let data = 128 << 10
     /// Entries in one ReadDirectory reply.
     public static let entries = 1024
+    /// Further directories that one ReadDirectory reads, and further files that one Open opens.
+    public static let directoriesAhead = 256
+    public static let filesAhead = 24
     /// Handles in one Close.
     public static let handles = 1024
     /// XATTR_NAME_MAX, XATTR_SIZE_MAX and XATTR_LIST_MAX of Linux, bytes.
@@ -75,10 +79,13 @@ public protocol FileRequest: WireStructure {
     static var type: MessageType { get }
     /// Whether a good reply brings a descriptor.
     static var donates: Bool { get }
+    /// How many a good reply brings.
+    static func descriptors(with reply: Reply) -> Int
 }
 
 extension FileRequest {
     public static var donates: Bool { false }
+    @inlinable public static func descriptors(with reply: Reply) -> Int { donates ? 1 : 0 }
 }
 
 /// The body of a reply whose header has the error flag.

@@ -77,30 +77,40 @@ public struct OpenRequest: FileRequest, Hashable {
     public var handle: UInt32 = 1
     public var access: OpenAccess = .read
     public var options: OpenOptions = []
+    /// Further regular files, to be opened for reading.
+    public var ahead: [UInt32] = []
     public init() {}
-    public init(handle: UInt32, access: OpenAccess = .read, options: OpenOptions = []) {
+    public init(handle: UInt32, access: OpenAccess = .read, options: OpenOptions = [], ahead: [UInt32] = []) {
         self.handle = handle
         self.access = access
         self.options = options
+        self.ahead = ahead
     }
+    @inlinable public static func descriptors(with reply: OpenReply) -> Int { 1 + reply.ahead.count }
     public static var summary: String { "Opens a regular file. The reply donates a host descriptor with just the access asked for." }
     @inlinable public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
         try v.integer("handle", &handle, in: 1...UInt32.max, "the file")
         try v.enumeration("access", &access, "0 read, 1 write, 2 both")
         try v.flags("options", &options, allowed: .all, "1 truncate, 2 direct, 4 append")
+        guard v.appended(inMinor: 1) else { return }
+        try v.integers("ahead", &ahead, maximum: FileProtocolLimit.filesAhead, "files to open for reading too, if that can be")
     }
 }
 
-/// One descriptor comes with it.
+/// One descriptor comes with it, and one for each of `ahead`, in that order.
 public struct OpenReply: WireStructure, Hashable {
     public var attributes: NodeAttributes = NodeAttributes()
+    /// Those of the request's that were opened.
+    public var ahead: [UInt32] = []
     public init() {}
     public init(attributes: NodeAttributes = NodeAttributes()) {
         self.attributes = attributes
     }
-    public static var summary: String { "One descriptor comes with it." }
+    public static var summary: String { "One descriptor comes with it, and one for each of `ahead`, in that order." }
     @inlinable public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
         try v.structure("attributes", &attributes, "after the change")
+        guard v.appended(inMinor: 1) else { return }
+        try v.integers("ahead", &ahead, maximum: FileProtocolLimit.filesAhead, "those of the request's that were opened")
     }
 }
 
@@ -192,12 +202,20 @@ public struct ReadDirectoryRequest: FileRequest, Hashable {
     public var withAttributes: Bool = false
     /// With attributes: those of directories alone, which who walks a tree needs in any case.
     public var onlyDirectories: Bool = false
+    /// How many directories may be read besides, each whole or not at all: those below this one as a walk meets them, then `along` and what is below.
+    public var ahead: UInt16 = 0
+    public var along: [UInt32] = []
     public init() {}
-    public init(directory: UInt32, position: Int64 = 0, withAttributes: Bool = false, onlyDirectories: Bool = false) {
+    public init(
+        directory: UInt32, position: Int64 = 0, withAttributes: Bool = false, onlyDirectories: Bool = false, ahead: UInt16 = 0,
+        along: [UInt32] = []
+    ) {
         self.directory = directory
         self.position = position
         self.withAttributes = withAttributes
         self.onlyDirectories = onlyDirectories
+        self.ahead = ahead
+        self.along = along
     }
     public static var summary: String { "Reads entries of a directory, . and .. left out." }
     @inlinable public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
@@ -205,6 +223,26 @@ public struct ReadDirectoryRequest: FileRequest, Hashable {
         try v.integer("position", &position, "0 at the start, else `next` of the last entry seen")
         try v.boolean("withAttributes", &withAttributes, "walk to each entry too")
         try v.boolean("onlyDirectories", &onlyDirectories, "to entries that are directories only")
+        guard v.appended(inMinor: 1) else { return }
+        try v.integer(
+            "ahead", &ahead, in: 0...UInt16(FileProtocolLimit.directoriesAhead), "most further directories to read, with attributes")
+        try v.integers("along", &along, maximum: FileProtocolLimit.directoriesAhead, "where to go on when those below are read")
+    }
+}
+
+/// A directory that was read ahead, to its end.
+public struct ReadAhead: WireStructure, Hashable {
+    public var directory: UInt32 = 1
+    public var entries: [NodeEntry] = []
+    public init() {}
+    public init(directory: UInt32, entries: [NodeEntry]) {
+        self.directory = directory
+        self.entries = entries
+    }
+    public static var summary: String { "A directory that was read ahead, to its end." }
+    @inlinable public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
+        try v.integer("directory", &directory, in: 1...UInt32.max, "its handle: from the request, or from an entry before")
+        try v.structures("entries", &entries, maximum: FileProtocolLimit.entries, "in the host's order")
     }
 }
 
@@ -212,6 +250,8 @@ public struct ReadDirectoryRequest: FileRequest, Hashable {
 public struct ReadDirectoryReply: WireStructure, Hashable {
     public var entries: [NodeEntry] = []
     public var end: Bool = false
+    /// Directories read ahead, each after the one that its handle came with.
+    public var ahead: [ReadAhead] = []
     public init() {}
     public init(entries: [NodeEntry] = [], end: Bool = false) {
         self.entries = entries
@@ -221,6 +261,8 @@ public struct ReadDirectoryReply: WireStructure, Hashable {
     @inlinable public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
         try v.structures("entries", &entries, maximum: FileProtocolLimit.entries)
         try v.boolean("end", &end, "no more entries follow")
+        guard v.appended(inMinor: 1) else { return }
+        try v.structures("ahead", &ahead, maximum: FileProtocolLimit.directoriesAhead, "directories read ahead")
     }
 }
 

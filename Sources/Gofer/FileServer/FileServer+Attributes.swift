@@ -4,7 +4,9 @@ public import LinuxABI
 
 /// Attributes, extended attributes, and data of files for which the client holds no descriptor.
 extension FileServer {
-    public func serve(_ request: OpenRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> OpenReply {
+    public func serve(_ request: OpenRequest, donating donated: inout OwnedDescriptor?, _ more: inout [SharedDescriptor]) throws(Errno)
+        -> OpenReply
+    {
         let node = try nodes.node(request.handle)
         var flags: Int32
         switch request.access {
@@ -20,7 +22,13 @@ extension FileServer {
         if request.options.contains(.truncate) { try HostCall.truncate(opened.rawValue, to: 0) }
         let attributes = identities.attributes(try HostCall.statx(at: opened.rawValue))
         donated = consume opened
-        return OpenReply(attributes: attributes)
+        var reply = OpenReply(attributes: attributes)
+        for handle in request.ahead.prefix(FileProtocolLimit.filesAhead) {
+            guard let node = try? nodes.node(handle), let opened = try? openData(node, flags: OpenFlag.O_RDONLY) else { continue }
+            more.append(SharedDescriptor(opened))
+            reply.ahead.append(handle)
+        }
+        return reply
     }
 
     public func serve(_ request: SetStatRequest) throws(Errno) -> SetStatReply {

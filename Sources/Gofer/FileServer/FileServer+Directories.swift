@@ -36,33 +36,89 @@ extension FileServer {
         }
         var reply = ReadDirectoryReply()
         // Until the end or a full reply: the end comes with the last entries, not in a trip of its own.
-        var room = FileProtocolLimit.entries
-        var nameBytes = 0
-        while room > Self.leastRoom, nameBytes < Self.nameBytes {
-            let entries = try HostCall.readDirectory(stream.descriptor.rawValue, bufferSize: Self.entrySize * room)
+        var room = Room()
+        while room.isEnough {
+            let entries = try HostCall.readDirectory(stream.descriptor.rawValue, bufferSize: Self.entrySize * room.entries)
             if entries.isEmpty {
                 reply.end = true
                 break
             }
-            room -= min(room, entries.count)
-            for entry in entries {
-                stream.position = entry.nextOffset
-                if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
-                var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
-                // DT_UNKNOWN may be one.
-                let isWanted =
-                    request.withAttributes
-                    && (!request.onlyDirectories || entry.type == DirectoryEntryType.DT_DIR || entry.type == DirectoryEntryType.DT_UNKNOWN)
-                if isWanted, let attributes = try? attributes(entry.name, at: stream.descriptor) {
-                    result.node = try? enter(entry.name, of: node, attributes).1
-                }
-                nameBytes += entry.name.count
-                reply.entries.append(result)
-            }
+            stream.position = entries[entries.count - 1].nextOffset
+            reply.entries += show(entries, of: node, at: stream.descriptor, request, &room)
         }
         if streams.count >= Self.streamLimit { streams.removeFirst() }
         streams.append(stream)
+        if reply.end, request.ahead > 0 { readAhead(request, &reply, &room) }
         return reply
+    }
+
+    /// What is left of a reply's frame.
+    private struct Room {
+        var entries = FileProtocolLimit.entries
+        var nameBytes = FileServer.nameBytes
+        /// For a read of the kernel's.
+        var isEnough: Bool { entries > FileServer.leastRoom && nameBytes > 0 }
+        mutating func take(_ names: [HostDirectoryEntry]) {
+            entries -= min(entries, names.count)
+            for entry in names { nameBytes -= entry.name.count }
+        }
+    }
+
+    /// Entries as the client sees them, with new handles where it wants attributes.
+    private func show(
+        _ entries: [HostDirectoryEntry], of node: ServedNode, at directory: SharedDescriptor, _ request: ReadDirectoryRequest,
+        _ room: inout Room
+    ) -> [NodeEntry] {
+        room.take(entries)
+        var shown: [NodeEntry] = []
+        shown.reserveCapacity(entries.count)
+        for entry in entries {
+            if entry.name == [0x2e] || entry.name == [0x2e, 0x2e] || entry.name.count > FileProtocolLimit.name { continue }
+            var result = NodeEntry(name: entry.name, type: min(entry.type, 14), inode: entry.inode, next: entry.nextOffset)
+            // DT_UNKNOWN may be one.
+            let isWanted =
+                request.withAttributes
+                && (!request.onlyDirectories || entry.type == DirectoryEntryType.DT_DIR || entry.type == DirectoryEntryType.DT_UNKNOWN)
+            if isWanted, let attributes = try? attributes(entry.name, at: directory) {
+                result.node = try? enter(entry.name, of: node, attributes).1
+            }
+            shown.append(result)
+        }
+        return shown
+    }
+
+    /// Reads the directories that come next in a walk: those of the reply, depth first, then those that the request names. Each is shown whole or not at
+    /// all, and what cannot be read is left out: whoever asks for it itself hears why.
+    private func readAhead(_ request: ReadDirectoryRequest, _ reply: inout ReadDirectoryReply, _ room: inout Room) {
+        func directories(_ entries: [NodeEntry]) -> [UInt32] {
+            entries.reversed().compactMap { $0.node?.attributes.type == FileMode.S_IFDIR ? $0.node?.handle : nil }
+        }
+        var next = Array(request.along.reversed()) + directories(reply.entries)
+        while reply.ahead.count < min(Int(request.ahead), FileProtocolLimit.directoriesAhead), room.isEnough, let handle = next.popLast() {
+            guard let node = try? directory(handle), let opened = try? openData(node, flags: OpenFlag.O_RDONLY, asDirectory: true) else {
+                continue
+            }
+            let stream = SharedDescriptor(opened)
+            guard let entries = readWhole(stream, room) else { return }
+            let shown = show(entries, of: node, at: stream, request, &room)
+            reply.ahead.append(ReadAhead(directory: handle, entries: shown))
+            next += directories(shown)
+        }
+    }
+
+    /// All entries of a directory, or nil when there is no room for them.
+    private func readWhole(_ stream: SharedDescriptor, _ room: Room) -> [HostDirectoryEntry]? {
+        var rest = room
+        var all: [HostDirectoryEntry] = []
+        while true {
+            guard rest.isEnough, let entries = try? HostCall.readDirectory(stream.rawValue, bufferSize: Self.entrySize * rest.entries)
+            else {
+                return nil
+            }
+            if entries.isEmpty { return all }
+            rest.take(entries)
+            all += entries
+        }
     }
 
     public func serve(_ request: CreateRequest, donating donated: inout OwnedDescriptor?) throws(Errno) -> CreateReply {

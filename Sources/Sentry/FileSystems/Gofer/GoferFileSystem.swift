@@ -2,6 +2,7 @@ public import FileProtocol
 import Host
 public import LinuxABI
 public import SentryVFS
+import Synchronization
 
 /// A tree that a Gofer serves (the root file system, a bind mount), as a file system of the guest.
 ///
@@ -42,6 +43,8 @@ public final class GoferFileSystem: FileSystem, @unchecked Sendable {
     static let descriptors = DonatedDescriptors(limit: defaultDescriptorLimit())
     /// What listings of directories brought beyond the names.
     let prefetch = GoferPrefetch()
+    /// Counts changes of names in all directories, each before the directory's own count.
+    let namesChanged = Atomic<UInt64>(0)
 
     /// Attaches to tree number `tree` of the Gofer behind `client`.
     /// - Throws: the Gofer's error, EIO when the connection is broken.

@@ -192,31 +192,65 @@ final class GoferDirectoryFile: FileDescription, @unchecked Sendable {
 
     private func fill(_ chunk: inout Chunk, from place: Int64) throws(Errno) {
         let tree = directory.tree
+        let position = Self.hostPosition(place)
+        chunk.next = 0
+        chunk.position = place
+        if position == 0, tree.caches, let entries = tree.prefetch.takeEntries(of: directory) {
+            chunk.entries = entries
+            chunk.end = true
+            return
+        }
         // Of an exclusive tree what comes along stays true until it is asked for.
         let changes = directory.state.withLock { $0.changes }
+        let namesChanged = tree.namesChanged.load(ordering: .acquiring)
         // Who walks a tree goes into its directories whatever else it looks at.
         let onlyDirectories = !tree.prefetch.isWorthwhile
+        let (count, along) = position == 0 && tree.caches ? tree.prefetch.directoriesAhead(of: directory) : (0, [])
         let reply = try tree.client.call(
             ReadDirectoryRequest(
-                directory: directory.handle, position: Self.hostPosition(place), withAttributes: tree.caches,
-                onlyDirectories: onlyDirectories))
-        var brought: [[UInt8]: GoferInode] = [:]
-        let now = tree.lease > 0 ? HostClock.monotonic : 0
-        for entry in reply.entries {
-            guard let node = entry.node else { continue }
-            // What the VFS already holds of the directory is not looked up again, so it would only lie here.
-            guard let inode = try? tree.adopt(node) else { continue }
-            brought[entry.name] = inode
-            // But it is good for another while.
-            if tree.lease > 0 { directory.rememberLease(entry.name, inode.key, now) }
-        }
+                directory: directory.handle, position: position, withAttributes: tree.caches, onlyDirectories: onlyDirectories,
+                ahead: UInt16(clamping: count), along: along.map { $0.handle }))
         chunk.entries = reply.entries
-        chunk.next = 0
         chunk.end = reply.end || reply.entries.isEmpty
-        chunk.position = place
         if !tree.caches { return }
+        let expiry = tree.isShared ? HostClock.monotonic &+ tree.lease : nil
+        // What the handles of the reply's directories stand for.
+        var known: [UInt32: GoferInode] = [:]
+        for inode in along { known[inode.handle] = inode }
+        let inodes = adopt(reply.entries, of: directory, expiry, &known)
         directory.wasListed.store(true, ordering: .relaxed)
         tree.prefetch.add(
-            brought, of: directory, since: changes, expiry: tree.isShared ? now &+ tree.lease : nil)
+            GoferPrefetch.Portion(inodes: inodes, isStart: position == 0, entries: nil, changes: changes), of: directory, expiry: expiry)
+        for listing in reply.ahead { add(listing, since: namesChanged, expiry, &known) }
+    }
+
+    /// The inodes of those entries that came with attributes.
+    private func adopt(_ entries: [NodeEntry], of directory: GoferInode?, _ expiry: UInt64?, _ known: inout [UInt32: GoferInode]) -> [(
+        name: [UInt8], inode: GoferInode
+    )] {
+        let tree = self.directory.tree
+        var inodes: [(name: [UInt8], inode: GoferInode)] = []
+        for entry in entries {
+            // What the VFS already holds of the directory is not looked up again, so it would only lie here.
+            guard let node = entry.node, let inode = try? tree.adopt(node) else { continue }
+            inodes.append((entry.name, inode))
+            if inode.type == .directory { known[node.handle] = inode }
+            // But it is good for another while.
+            if let expiry, tree.lease > 0 { directory?.rememberLease(entry.name, inode.key, expiry &- tree.lease) }
+        }
+        return inodes
+    }
+
+    /// A directory that was read ahead. It is not kept when any name of the tree changed meanwhile: the change may be younger than the look.
+    private func add(_ listing: ReadAhead, since namesChanged: UInt64, _ expiry: UInt64?, _ known: inout [UInt32: GoferInode]) {
+        let tree = directory.tree
+        let inode = known[listing.directory]
+        let inodes = adopt(listing.entries, of: inode, expiry, &known)
+        guard let inode else { return }
+        let changes = inode.state.withLock { $0.changes }
+        guard tree.namesChanged.load(ordering: .acquiring) == namesChanged else { return }
+        inode.wasListed.store(true, ordering: .relaxed)
+        tree.prefetch.add(
+            GoferPrefetch.Portion(inodes: inodes, isStart: true, entries: listing.entries, changes: changes), of: inode, expiry: expiry)
     }
 }

@@ -87,11 +87,12 @@ extension GoferInode {
         return true
     }
 
-    /// A name of the directory has just changed its meaning.
-    private func changedName(_ name: [UInt8]) {
+    /// A name of the directory has just changed its meaning; `old`: what it was, where that is known.
+    private func changedName(_ name: [UInt8], from old: GoferInode? = nil) {
+        tree.namesChanged.add(1, ordering: .acquiringAndReleasing)
         markChanged()
         // After the count of changes: what a listing brings from before is either refused for it, or was added by now and goes here.
-        if wasListed.load(ordering: .relaxed) { tree.prefetch.forget(name, of: self) }
+        if wasListed.load(ordering: .relaxed) { tree.prefetch.forget(name, old, of: self) }
     }
 
     /// Owner, group and mode of what is made here. A set-group-ID directory gives its group even where the container does not have it.
@@ -169,7 +170,8 @@ extension GoferInode {
         _ = try tree.client.call(
             UnlinkRequest(directory: handle, name: name, isDirectory: isDirectory, keep: keep ? child.handle : 0))
         child.lostName(kept: keep)
-        changedName(name)
+        changedName(name, from: child)
+        if isDirectory, child.wasListed.load(ordering: .relaxed) { tree.prefetch.forget(directory: child) }
     }
 
     func renameName(
@@ -196,7 +198,7 @@ extension GoferInode {
         if let other {
             if exchange { other.markChanged() } else { other.lostName(kept: keep) }
         }
-        changedName(name)
-        newParent.changedName(newName)
+        changedName(name, from: child)
+        newParent.changedName(newName, from: other)
     }
 }

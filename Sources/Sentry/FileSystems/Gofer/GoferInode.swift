@@ -23,6 +23,10 @@ final class GoferInode: Inode, @unchecked Sendable {
         var writing: SharedDescriptor?
         /// Open file descriptions.
         var opens = 0
+        /// `reading` came along with another file's, and nobody has used it yet.
+        var isReadAhead = false
+        /// Where a listing had it last.
+        var listedPlace: GoferPrefetch.Place?
         /// The server cannot open it again: its name was removed while nobody seemed to need it.
         var isLost = false
         /// Until when `attributes` pass for true, of a shared tree with a lease (CLOCK_MONOTONIC, nanoseconds).
@@ -209,14 +213,46 @@ final class GoferInode: Inode, @unchecked Sendable {
 
     /// A host descriptor for reading, or for reading and writing: the one at hand, or a new one from the Gofer.
     func descriptor(writable: Bool) throws(Errno) -> SharedDescriptor {
-        if let descriptor = state.withLock({ writable ? $0.writing : $0.reading ?? $0.writing }) {
-            if !wasUsed.load(ordering: .relaxed) { wasUsed.store(true, ordering: .relaxed) }
-            return descriptor
+        let (known, wasReadAhead) = state.withLock { state in
+            let known = writable ? state.writing : state.reading ?? state.writing
+            defer { if known != nil { state.isReadAhead = false } }
+            return (known, known != nil && state.isReadAhead)
         }
+        if let known {
+            if wasReadAhead { tree.prefetch.usedFile() }
+            if !wasUsed.load(ordering: .relaxed) { wasUsed.store(true, ordering: .relaxed) }
+            return known
+        }
+        let ahead = writable || !tree.caches ? [] : tree.prefetch.filesAhead(of: self)
         let changes = state.withLock { $0.changes }
-        let (reply, donated) = try tree.client.open(OpenRequest(handle: handle, access: writable ? .readWrite : .read))
+        let (reply, donated) = try tree.client.openSeveral(
+            OpenRequest(handle: handle, access: writable ? .readWrite : .read, ahead: ahead.map { $0.handle }))
         store(reply.attributes, changes)
-        return keep(donated, writable: writable)
+        for (opened, descriptor) in zip(reply.ahead, donated.dropFirst()) {
+            ahead.first { $0.handle == opened }?.keepAhead(descriptor)
+        }
+        return keep(donated[0], writable: writable)
+    }
+
+    /// Whether a descriptor for reading would be of use to who opens the file.
+    var wantsDescriptor: Bool { state.withLock { $0.reading == nil && $0.writing == nil && !$0.isLost && $0.attributes.size > 0 } }
+
+    /// Where a listing had it last.
+    var listedPlace: GoferPrefetch.Place? {
+        get { state.withLock { $0.listedPlace } }
+        set { state.withLock { $0.listedPlace = newValue } }
+    }
+
+    /// Keeps a descriptor that came along for reading.
+    private func keepAhead(_ donated: SharedDescriptor) {
+        let isKept = state.withLock { state in
+            // A file that was removed meanwhile is not kept from the host's freeing it.
+            guard state.reading == nil, state.writing == nil, state.attributes.links > 0 else { return false }
+            state.reading = donated
+            state.isReadAhead = true
+            return true
+        }
+        if isKept { GoferFileSystem.descriptors.add(self) }
     }
 
     /// Keeps a donated descriptor for later, unless another thread was faster.
