@@ -1,11 +1,14 @@
 // Micro-benchmarks of the kernel interface. Prints lines of `name value unit`; each value is the best of several rounds.
 //
-// usage: micro [SCALE [PREFIX]]    SCALE multiplies the work (default 1), PREFIX selects benchmarks by the beginning of their name
+// usage: micro [SCALE [PATTERN]]    SCALE multiplies the work (default 1), PATTERN (an extended regular expression) selects benchmarks by name
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <regex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -23,7 +26,8 @@
 #include <unistd.h>
 
 static double scale = 1;
-static const char *prefix = "";
+static regex_t wanted;
+static int is_selective;
 static char directory[64];
 static char buffer[1 << 16];
 static volatile long sink;
@@ -34,9 +38,11 @@ static double now(void) {
     return time.tv_sec + time.tv_nsec / 1e9;
 }
 
+static int selected(const char *name) { return !is_selective || regexec(&wanted, name, 0, 0, 0) == 0; }
+
 // Runs `body` on `count` operations a round and prints the best time of one operation.
 static void measure(const char *name, long count, void (*body)(long)) {
-    if (strncmp(name, prefix, strlen(prefix)) != 0) return;
+    if (!selected(name)) return;
     count = count * scale < 1 ? 1 : count * scale;
     double best = 1e9;
     for (int round = 0; round < 5; round++) {
@@ -56,6 +62,11 @@ static long raw(long number) {
     return result;
 }
 
+// The number as an immediate operand just before the instruction, as the C library's wrappers have it.
+static void call_immediate(long n) {
+    long result;
+    while (n--) __asm__ volatile("movl %1, %%eax\n\tsyscall" : "=a"(result) : "i"(SYS_getppid) : "rcx", "r11", "memory");
+}
 static void call(long n) { while (n--) raw(SYS_getppid); }
 static void call_libc(long n) { while (n--) syscall(SYS_getppid); }
 static void own_identity(long n) { while (n--) sink = getpid() + raw(SYS_getpid); }
@@ -149,6 +160,48 @@ static void fork_rewritten(long n) {
 static char *program = "/bin/true";
 static void fork_exec(long n) { while (n--) { pid_t child = fork(); if (!child) { execl(program, program, (char *)0); _exit(1); } waitpid(child, 0, 0); } }
 static void vfork_exec(long n) { while (n--) { pid_t child = vfork(); if (!child) { execl(program, program, (char *)0); _exit(1); } waitpid(child, 0, 0); } }
+// Writes `size` bytes and reads one back, `n` times, with a child at the other end that reads `size` and writes one.
+static void exchange(int here, int there, long n, long size) {
+    pid_t child = fork();
+    if (!child) {
+        close(here);
+        for (long i = 0; i < n; i++) {
+            for (long left = size, got; left > 0; left -= got) if ((got = read(there, buffer, left)) <= 0) _exit(1);
+            sink = write(there, buffer, 1);
+        }
+        _exit(0);
+    }
+    close(there);
+    for (long i = 0; i < n; i++) { sink = write(here, buffer, size); sink = read(here, buffer, 1); }
+    waitpid(child, 0, 0);
+    close(here);
+}
+static void socket_processes(long n) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0) exchange(pair[0], pair[1], n, 1);
+}
+// A connection over loopback: false where there is none (a sandbox without a network).
+static int tcp_connection(int *client, int *server) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof address;
+    int one = 1, listening = socket(AF_INET, SOCK_STREAM, 0);
+    *client = socket(AF_INET, SOCK_STREAM, 0);
+    if (listening < 0 || bind(listening, (void *)&address, length) || listen(listening, 1) || getsockname(listening, (void *)&address, &length)
+        || connect(*client, (void *)&address, length)) { close(listening); close(*client); return 0; }
+    *server = accept(listening, 0, 0);
+    close(listening);
+    setsockopt(*client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(*server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return 1;
+}
+static int has_tcp(void) {
+    int client, server;
+    if (!tcp_connection(&client, &server)) return 0;
+    close(client); close(server);
+    return 1;
+}
+static void tcp_trip(long n) { int client, server; if (tcp_connection(&client, &server)) exchange(client, server, n, 1); }
+static void tcp_64k(long n) { int client, server; if (tcp_connection(&client, &server)) exchange(client, server, n, 65536); }
 static void socket_pair(long n) {
     char c = 0;
     int pair[2];
@@ -159,7 +212,10 @@ static void socket_pair(long n) {
 
 int main(int count, char **arguments) {
     if (count > 1) scale = atof(arguments[1]);
-    if (count > 2) prefix = arguments[2];
+    if (count > 2) {
+        is_selective = 1;
+        if (regcomp(&wanted, arguments[2], REG_EXTENDED | REG_NOSUB)) { fprintf(stderr, "not a pattern: %s\n", arguments[2]); return 1; }
+    }
     snprintf(directory, sizeof directory, "/tmp/micro.%d", (int)getpid());
     if (mkdir(directory, 0755) || chdir(directory)) { perror(directory); return 1; }
     zero = open("/dev/zero", O_RDONLY);
@@ -175,6 +231,7 @@ int main(int count, char **arguments) {
     epoll_ctl(poller, EPOLL_CTL_ADD, event, &interest);
 
     measure("syscall", 20000, call);
+    measure("syscall-immediate", 20000, call_immediate);
     measure("syscall-libc", 20000, call_libc);
     measure("getpid", 20000, own_identity);
     measure("sched-yield", 10000, yield);
@@ -197,6 +254,11 @@ int main(int count, char **arguments) {
     measure("pipe-self", 5000, pipe_self);
     measure("pipe-processes", 2000, pipe_processes);
     measure("socket-pair", 5000, socket_pair);
+    measure("socket-processes", 2000, socket_processes);
+    if (has_tcp()) {
+        measure("tcp-trip", 2000, tcp_trip);
+        measure("tcp-64k", 1000, tcp_64k);
+    }
     measure("futex-trip", 2000, futex_trip);
     measure("event-loop", 3000, event_loop);
     measure("signal-self", 3000, signal_self);
@@ -204,10 +266,12 @@ int main(int count, char **arguments) {
     measure("fork-wait", 50, fork_wait);
     measure("fork-exec", 20, fork_exec);
     measure("vfork-exec", 20, vfork_exec);
-    large = mmap(0, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memset(large, 1, 64 << 20);
-    measure("fork-64M", 10, fork_large);
-    measure("fork-64M-rewritten", 5, fork_rewritten);
+    if (selected("fork-64M") || selected("fork-64M-rewritten")) {
+        large = mmap(0, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memset(large, 1, 64 << 20);
+        measure("fork-64M", 10, fork_large);
+        measure("fork-64M-rewritten", 5, fork_rewritten);
+    }
     if (chdir("/")) return 1;
     char command[100];
     snprintf(command, sizeof command, "rm -rf %s", directory);
