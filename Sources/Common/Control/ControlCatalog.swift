@@ -6,7 +6,7 @@ public enum ControlCatalog {
     public static let messages: [any WireStructure.Type] = [
         CreateRequest.self, ExecSpecification.self, ContainerReference.self, TaskReference.self, SignalRequest.self, ExitReport.self,
         UpdateRequest.self, ResizeRequest.self, VersionReport.self, TaskList.self, ContainerList.self, EventRecord.self,
-        GoferConfiguration.self, GoferExit.self, ProblemReport.self,
+        GoferConfiguration.self, GoferExit.self, ProblemReport.self, TimelineReport.self,
     ]
 
     /// Every structure that travels, those inside messages too; for golden vectors and fuzzers.
@@ -15,6 +15,6 @@ public enum ControlCatalog {
             SandboxConfiguration.self, ContainerSpecification.self, ProcessSpecification.self, CapabilitySets.self, ResourceLimit.self,
             SeccompProgram.self, SeccompRule.self, SeccompAction.self, SeccompArgument.self, NamedValue.self, MountSpecification.self,
             DeviceSpecification.self, ResourceSpecification.self, IdentityMapping.self, SharedNamespace.self, DescriptorAssignment.self,
-            ResourceUsage.self, TaskEntry.self, ContainerEntry.self, TreeSpecification.self,
+            ResourceUsage.self, TaskEntry.self, ContainerEntry.self, TreeSpecification.self, TimelineStep.self,
         ]
 }

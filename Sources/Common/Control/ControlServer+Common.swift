@@ -4,6 +4,7 @@ internal import Diagnostics
 extension ControlServer {
     func registerCommon(_ version: VersionReport, allowFaults: Bool) {
         report("/v1/version") { version }
+        report("/v1/timeline") { TimelineReport(component: version.component) }
         on(.get, "/v1/metrics") { _, reply in
             reply.succeed(text: Metrics.prometheusText, type: "text/plain; version=0.0.4; charset=utf-8")
         }

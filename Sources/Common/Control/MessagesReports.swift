@@ -30,6 +30,47 @@ public struct VersionReport: WireStructure, Equatable {
     }
 }
 
+/// One step of a start-up.
+public struct TimelineStep: WireStructure, Equatable {
+    public var step = ""
+    /// CLOCK_MONOTONIC nanoseconds.
+    public var time: UInt64 = 0
+
+    public init() {}
+
+    public static var summary: String { "One step of a start-up." }
+    public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
+        try v.text("step", &step, maximum: 64)
+        try v.integer("time", &time, "its end: CLOCK_MONOTONIC, ns")
+    }
+}
+
+/// `GET /v1/timeline` of every component, `GET /v1/timeline/complete` of the Sentry.
+public struct TimelineReport: WireStructure, Equatable {
+    /// "sentry", "gofer".
+    public var component = ""
+    public var steps: [TimelineStep] = []
+
+    public init() {}
+
+    /// What `timeline` has so far.
+    public init(component: String, _ timeline: Timeline = .startup) {
+        self.component = component
+        steps = timeline.marks.map { mark in
+            var step = TimelineStep()
+            step.step = mark.step
+            step.time = mark.time
+            return step
+        }
+    }
+
+    public static var summary: String { "`GET /v1/timeline` of every component: the steps of its start-up." }
+    public mutating func visit<V: WireVisitor & ~Copyable & ~Escapable>(_ v: inout V) throws(WireError) {
+        try v.text("component", &component, maximum: 64)
+        try v.structures("steps", &steps, maximum: Timeline.maximum, "in the order of their ends")
+    }
+}
+
 /// One task in a listing.
 public struct TaskEntry: WireStructure, Equatable {
     public var container = ""

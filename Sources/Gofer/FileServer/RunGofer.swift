@@ -12,6 +12,7 @@ internal import Wire
 /// Everything of the host is opened first (trees as detached mounts, sockets), then the process confines itself, and only then speaks to
 /// anybody. One thread serves files, this one serves control.
 public func runGofer(_ options: GoferOptions) -> Never {
+    Timeline.startup.mark("main")
     options.common.configureLog(component: "gofer")
     FileProtocolFaults.register()
     limitHeaps(4)
@@ -54,10 +55,12 @@ private struct Gofer {
         }
         makeNodes = configuration.allowMakeNode
         identities = Identities(users: IdentityMap(configuration.uidMappings), groups: IdentityMap(configuration.gidMappings))
+        Timeline.startup.mark("configuration")
         HostCall.setFileCreationMask(0)
         var trees: [ServedTree] = []
         for specification in configuration.trees { trees.append(try ServedTree.open(specification, identities)) }
         self.trees = trees
+        Timeline.startup.mark("trees")
         control = try options.common.makeControlServer(
             component: "gofer", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
         // Half of what the process may have, less what it holds: the rest is for descriptors under way and for control.
@@ -126,8 +129,10 @@ private struct Gofer {
             }
         try Confinement.apply(
             .gofer(makeNodes: makeNodes), mode: options.common.confinement, logDescriptor: options.common.logDescriptor)
+        Timeline.startup.mark("confinement")
         // Only from here on is there a second thread, and a peer to hear.
         do { try startThread(body) } catch { throw SandboxError(error, "cannot start the file server's thread") }
+        Timeline.startup.complete("ready")
         options.common.announceReady()
         Log.info("serving", [("trees", "\(trees.count)"), ("descriptors", "\(limit)")])
         return try control.run()

@@ -13,18 +13,22 @@ import SentrySyscalls
 /// The Sentry's life, in the order of Control/README.md: options, log, platform, confinement, control server, ready; ends with the first
 /// container's status. Single-threaded until confined.
 public func runSentry(_ options: SentryOptions) -> Never {
+    Timeline.startup.mark("main")
     options.common.configureLog(component: "sentry")
     limitHeaps(4)
     FileProtocolFaults.register()
     do throws(SandboxError) {
         let windowSignals = try? WindowSignals()
         let platform = try makePlatform(options.platform)
+        Timeline.startup.mark("source of stubs")
         let server = try options.common.makeControlServer(
             component: "sentry", fileProtocol: (FileProtocolVersion.major, FileProtocolVersion.minor))
         let processors = options.cpuCount > 0 ? Int(options.cpuCount) : HostProcessor.count
         let facts = HostFacts.gather()
+        Timeline.startup.mark("control server, facts")
         try Confinement.apply(
             .sentry, mode: options.common.confinement, covering: options.viewMountDescriptor, logDescriptor: options.common.logDescriptor)
+        Timeline.startup.mark("confinement")
         if let mount = options.viewMountDescriptor { _ = OwnedDescriptor(adopting: mount) }
 
         let kernel = Kernel(platform: platform, systemCalls: SystemCallTable.standard(), programLoader: ELFLoader())
@@ -40,6 +44,7 @@ public func runSentry(_ options: SentryOptions) -> Never {
             let finish = server.finisher
             server.onLastDisconnect = { if sandbox.all.isEmpty { finish(1) } }
         }
+        Timeline.startup.mark("kernel")
         options.common.announceReady()
         exitProcess(try server.run())
     } catch {

@@ -69,6 +69,7 @@ final class Sandbox: Sendable {
 
     /// Makes a container and loads its program, which does not run yet.
     func create(_ request: Control.CreateRequest, _ descriptors: DescriptorSet) throws(SandboxError) -> TaskReference {
+        Timeline.startup.mark("wait for create")
         let specification = request.container
         if let sandbox = request.sandbox { try apply(sandbox) }
         if containers.withLock({ $0[specification.id] != nil }) {
@@ -98,6 +99,7 @@ final class Sandbox: Sendable {
     }
 
     func start(_ id: String) throws(SandboxError) -> TaskReference {
+        Timeline.startup.mark("wait for start")
         let container = try container(id)
         try container.start()
         publish(.started, container)

@@ -61,6 +61,7 @@ final class SandboxContainer: Sendable {
         memoryFileSystem = descriptors.takeShared(.memoryFileSystem)
         exitFile = descriptors.takeShared(.exitReport)
         let gofer = try Self.connect(descriptors)
+        Timeline.startup.mark("memory, greeting of the gofer")
         cgroup = CgroupLimits(Self.limits(specification.resources))
 
         container = try kernel.makeContainer(Self.configuration(specification, memoryFile, sandbox))
@@ -72,11 +73,13 @@ final class SandboxContainer: Sendable {
                     try GoferFileSystem(client: gofer, tree: index, shared: isShared, isLowerLayer: isLowerLayer)
                 })
             namespace = try files.build()
+            Timeline.startup.mark("mounts")
             terminals =
                 namespace.mounts.lazy.compactMap { $0.fileSystem as? DevptsFileSystem }.first
                 ?? DevptsFileSystem(kernel: kernel, device: FileSystem.makeDevice())
             let prepared = try Self.prepare(specification.process, in: container, namespace, terminals, descriptors)
             initTask = prepared.task
+            Timeline.startup.mark("program loaded")
             state.withLock {
                 $0.processes[prepared.task.threadID] = Process(terminal: prepared.terminal, task: prepared.task)
             }
@@ -92,6 +95,7 @@ final class SandboxContainer: Sendable {
         let watcher = CallbackWaiter { [weak self] in self?.containerEvent() }
         exitWatcher.withLock { $0 = watcher }
         container.events.add(watcher)
+        Timeline.startup.mark("created")
     }
 
     private static func configuration(_ specification: ContainerSpecification, _ memoryFile: MemoryFile, _ sandbox: Sandbox)
@@ -224,6 +228,7 @@ final class SandboxContainer: Sendable {
         configuration.terminal = terminal?.terminal
         configuration.onExit = onExit
         let name = String(decoding: specification.arguments.first ?? [], as: UTF8.self)
+        Timeline.startup.mark("streams, credentials")
         do throws(Errno) {
             let task = try container.prepare(configuration)
             task.threadGroup.oomScoreAdjustment.store(specification.oomScoreAdj, ordering: .relaxed)

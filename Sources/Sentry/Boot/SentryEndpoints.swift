@@ -42,6 +42,9 @@ enum SentryEndpoints {
             try sandbox.container(message.container).resize(message)
             reply.succeed()
         }
+        server.on(.get, "/v1/timeline/complete") { _, reply in
+            Timeline.startup.whenComplete { reply.succeed(TimelineReport(component: "sentry")) }
+        }
         server.report("/v1/tasks") { () throws(SandboxError) in TaskListing.make(sandbox) }
         server.report("/v1/containers") { () throws(SandboxError) in
             var list = ContainerList()

@@ -31,6 +31,7 @@ struct DoCommand: Verb {
         []
     @Option(help: ArgumentHelp("Memory limit: bytes, or with K, M, G.", valueName: "size")) var memory: String?
     @Option(name: .shortAndLong, help: ArgumentHelp("Numeric user, and group.", valueName: "uid[:gid]")) var user: String?
+    @Flag(help: "Tell on standard error where the time of the start-up went; JSON with --log-format json.") var timing = false
     @Option(help: .hidden) var hostname = "nestbox"
     @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String]
 
@@ -54,6 +55,7 @@ struct DoCommand: Verb {
         request.isWritable = writable
         request.workingDirectory = cwd ?? (rootfs == nil ? HostEnvironment.workingDirectory : "/")
         request.hostname = hostname
+        request.timing = timing
         for entry in env {
             guard let equals = entry.firstIndex(of: "="), equals != entry.startIndex else {
                 throw SandboxError(.invalidArgument, "--env \"\(entry)\": expected NAME=VALUE")

@@ -22,6 +22,9 @@ struct CreationOptions: ParsableArguments {
     @Option(name: .customLong("preserve-fds"), help: ArgumentHelp("How many descriptors from 3 on the program gets.", valueName: "n"))
     var preserveDescriptors = 0
 
+    @Flag(help: "Tell on standard error where the time of the start-up went; JSON with --log-format json.")
+    var timing = false
+
     @Flag(name: .customLong("no-pivot"), help: .hidden)
     var noPivot = false
 
@@ -33,6 +36,7 @@ struct CreationOptions: ParsableArguments {
         request.consoleSocket = consoleSocket.map { HostEnvironment.absolute($0) }
         request.pidFile = pidFile.map { HostEnvironment.absolute($0) }
         request.preserveDescriptors = preserveDescriptors
+        request.timing = timing
         return request
     }
 }

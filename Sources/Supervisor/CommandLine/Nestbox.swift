@@ -168,9 +168,11 @@ struct ErrorReporter {
 extension Nestbox {
     /// Runs the command line of this process and exits.
     public static func runThisProcess() -> Never {
+        Timeline.startup.mark("main")
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             var command = try parseAsRoot(arguments)
+            Timeline.startup.mark("command line")
             try command.run()
             exit(withError: nil)
         } catch {

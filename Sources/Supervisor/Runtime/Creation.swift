@@ -13,6 +13,8 @@ public struct CreateRequestOptions: Sendable {
     public var pidFile: String?
     /// How many descriptors from 3 on the program gets.
     public var preserveDescriptors = 0
+    /// Tell on standard error where the time of the start-up went.
+    public var timing = false
 
     public init(identifier: String, bundle: String) {
         self.identifier = identifier
@@ -33,6 +35,8 @@ struct CreationPlan {
     var preserveDescriptors = 0
     /// The container ends with the `nestbox` that made it (`do`).
     var endsWithCreator = false
+    /// Tell where the time went.
+    var timing = false
 
     enum TerminalChoice { case none, console, own }
 }
@@ -86,6 +90,7 @@ extension ContainerRuntime {
         plan.consoleSocket = request.consoleSocket
         plan.pidFile = request.pidFile
         plan.preserveDescriptors = request.preserveDescriptors
+        plan.timing = request.timing
         if plan.preserveDescriptors < 0 || plan.preserveDescriptors > 128 {
             throw SandboxError(.invalidArgument, "--preserve-fds \(plan.preserveDescriptors): expected 0 to 128")
         }
@@ -125,6 +130,12 @@ extension ContainerRuntime {
             try? delete(record.identifier, force: true)
             throw SandboxError(.unavailable, "interrupted by a signal")
         }
+        try timing(plan, starts: false)?.print(settings.logFormat)
+    }
+
+    /// What `--timing` asks the components for, if it was given.
+    func timing(_ plan: CreationPlan, starts: Bool) throws(SandboxError) -> StartupTiming? {
+        plan.timing ? try StartupTiming(directory: store.directory(plan.identifier), starts: starts) : nil
     }
 
     /// Makes the container. When it throws, nothing of it is left.
@@ -141,7 +152,7 @@ extension ContainerRuntime {
     }
 
     private func make(_ plan: CreationPlan, _ undo: inout UndoStack) throws(SandboxError) -> ContainerRecord {
-        let timer = StepTimer()
+        Timeline.startup.mark("configuration")
         let identifier = plan.identifier
         for note in plan.translation.notes { Log.info(note) }
 
@@ -163,11 +174,11 @@ extension ContainerRuntime {
         record.seccomp = plan.spec.seccompDocument
         record.userMappings = plan.spec.linux.userMappings
         record.groupMappings = plan.spec.linux.groupMappings
-        timer.step("state directory")
+        Timeline.startup.mark("state directory")
 
         let cgroup = try makeCgroup(plan, &record, &undo)
         try store.save(record)
-        timer.step("cgroup")
+        Timeline.startup.mark("cgroup")
 
         // What the kernel gives out before any process exists: a refusal here costs nothing.
         let networks = try Networks(plan.spec.linux)
@@ -177,7 +188,7 @@ extension ContainerRuntime {
         let lifeline = try ComponentClient(directory: directory, .sentry)
         let files = try hostCall("make a socket pair") { () throws(Errno) in try HostCall.socketPair() }
         let log = try componentLog(directory)
-        timer.step("network namespaces, sockets")
+        Timeline.startup.mark("network namespaces, sockets")
 
         var launcher = Launcher(settings: settings, identifier: identifier, log: log.rawValue)
         launcher.oomScoreAdjustment = plan.spec.process.oomScoreAdjustment
@@ -185,15 +196,16 @@ extension ContainerRuntime {
             plan.translation.gofer, control: controls.gofer.rawValue, files: files.second.rawValue, network: networks.empty.rawValue,
             cgroup: cgroup)
         let goferIdentity = gofer.identity
+        Timeline.startup.mark("execute the gofer")
         undo.push("gofer") { Component.abandon(goferIdentity) }
         record.gofer = gofer.identity
         let sentry = try launcher.startSentry(
             control: controls.sentry.rawValue, network: networks.sentry?.rawValue ?? networks.empty.rawValue, cgroup: cgroup)
         let sentryIdentity = sentry.identity
+        Timeline.startup.mark("execute the sentry")
         undo.push("sentry") { Component.abandon(sentryIdentity) }
         record.sentry = sentry.identity
         try store.save(record)
-        timer.step("processes")
 
         let filesEnd = files.takeFirst()
         // Made while the processes start up.
@@ -212,12 +224,12 @@ extension ContainerRuntime {
         streams.add(memory.file.rawValue, .memory)
         streams.add(memory.system.root.rawValue, .memoryFileSystem)
         streams.add(exitFile.rawValue, .exitReport)
-        timer.step("memory, streams")
+        Timeline.startup.mark("memory, streams")
 
         try Launcher.awaitReady(gofer)
-        timer.step("gofer ready")
+        Timeline.startup.mark("gofer ready")
         try Launcher.awaitReady(sentry)
-        timer.step("sentry ready")
+        Timeline.startup.mark("sentry ready")
         // An open call keeps the connection from being let go as idle while hooks take their time.
         let events = try lifeline.client.begin(.get, "/v1/events")
         defer { try? lifeline.client.cancel(events) }
@@ -233,14 +245,14 @@ extension ContainerRuntime {
         } catch {
             throw StartErrorText.describe(error, program: plan.spec.process.arguments.first ?? "")
         }
-        timer.step("create")
+        Timeline.startup.mark("create")
 
         record.phase = .created
         if !plan.endsWithCreator { record.creator = nil }
         try store.save(record)
         if let master = streams.master, let path = plan.consoleSocket { try ConsoleSocket.send(master.rawValue, to: path) }
         if let path = plan.pidFile { try writePidFile(path, record.sentry.processID) }
-        timer.step("records")
+        Timeline.startup.mark("records")
         return record
     }
 
@@ -394,17 +406,6 @@ struct Networks: ~Copyable {
     borrowing func noteInterfaces() throws(SandboxError) {
         guard sentry != nil, Log.isEnabled(.info) else { return }
         if isJoined { Log.info("the network namespace given is joined; interfaces in it are left alone: the sandbox has no network yet") }
-    }
-}
-
-/// Logs how long the steps of a creation take.
-final class StepTimer {
-    private var last = HostClock.monotonic
-
-    func step(_ name: String) {
-        let now = HostClock.monotonic
-        Log.debug("creation: \(name) took \((now &- last) / 1000) us")
-        last = now
     }
 }
 

@@ -29,6 +29,8 @@ public struct DoRequestOptions: Sendable {
     public var memoryLimit: UInt64?
     public var userID: UInt32 = 0
     public var groupID: UInt32 = 0
+    /// Tell on standard error where the time of the start-up went.
+    public var timing = false
 
     public init(arguments: [String], environment: [String]) {
         self.arguments = arguments
@@ -56,6 +58,7 @@ extension ContainerRuntime {
         }
         if spec.process.terminal { plan.terminal = .own }
         plan.endsWithCreator = true
+        plan.timing = request.timing
         sweep()
         return try runInForeground(plan, keep: false)
     }

@@ -12,12 +12,15 @@ extension ContainerRuntime {
         try chooseTerminal(&plan, detached: detach)
         if detach {
             let record = try make(plan)
+            let timing: StartupTiming?
             do throws(SandboxError) {
+                timing = try self.timing(plan, starts: true)
                 try start(record.identifier)
             } catch {
                 try? delete(record.identifier, force: true)
                 throw error
             }
+            timing?.print(settings.logFormat)
             return 0
         }
         return try runInForeground(plan, keep: keep)
@@ -30,11 +33,14 @@ extension ContainerRuntime {
         let console = TerminalGuard(terminal)
         let record = try make(plan)
         let status: Int32
+        let timing: StartupTiming?
         do throws(SandboxError) {
             if foreground.isInterrupted { throw SandboxError(.unavailable, "interrupted by a signal") }
             let process = try hostCall("watch the sentry") { () throws(Errno) in try HostCall.openProcess(record.sentry.processID) }
+            timing = try self.timing(plan, starts: true)
             console.makeRaw()
             try start(record.identifier)
+            Timeline.startup.mark("start")
             // Process 1 ends with this process, however that ends, if nobody else could know of it.
             let carrier = plan.endsWithCreator ? try ComponentClient(directory: store.directory(record.identifier), .sentry).client : nil
             _ = try carrier?.begin("/v1/wait", TaskReference(container: record.identifier, pid: 1))
@@ -43,6 +49,7 @@ extension ContainerRuntime {
                 for: process.rawValue, container: record.identifier, pid: 0, terminal: terminal,
                 directory: store.directory(record.identifier))
             let ended = try hostCall("wait for the sentry") { () throws(Errno) in try HostCall.waitForChild(record.sentry.processID) }
+            Timeline.startup.mark("program and sentry ended")
             console.restore()
             status = conclude(record, ended)
         } catch {
@@ -50,7 +57,11 @@ extension ContainerRuntime {
             try? delete(record.identifier, force: true)
             throw error
         }
-        if !keep { try delete(record.identifier, force: true) }
+        if !keep {
+            try delete(record.identifier, force: true)
+            Timeline.startup.mark("deleted")
+        }
+        timing?.print(settings.logFormat)
         return status
     }
 

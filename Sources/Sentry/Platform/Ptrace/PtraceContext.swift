@@ -1,4 +1,5 @@
 import CPlatform
+import Diagnostics
 import Host
 import LinuxABI
 import Synchronization
@@ -121,6 +122,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
         }
         space = target
         placement.seatStub(seat, thread)
+        Timeline.startup.complete("guest code")
         if let image = pendingFloatingPoint {
             pendingFloatingPoint = nil
             try writeFloatingPoint(image.span)

@@ -1,4 +1,5 @@
 import CPlatform
+import Diagnostics
 import Host
 import LinuxABI
 import Synchronization
@@ -271,6 +272,7 @@ import Synchronization
             throw .host(error)
         }
         placement.seatStub(seat, thread)
+        Timeline.startup.complete("guest code")
         if let image = pendingFloatingPoint {
             pendingFloatingPoint = nil
             try writeFloatingPoint(image.span)
