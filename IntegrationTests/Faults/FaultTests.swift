@@ -147,7 +147,7 @@ extension IntegrationTests {
 
         /// Whatever the host refuses while a container is made, the error says so and nothing stays.
         @Test(arguments: [
-            ("supervisor.spawn@1:error=EAGAIN", "start the gofer"), ("supervisor.spawn@2:error=ENOMEM", "start the sentry"),
+            ("supervisor.spawn@1:error=EAGAIN", "start the sentry"), ("supervisor.spawn@2:error=ENOMEM", "start the gofer"),
             ("host.socketpair@1:error=EMFILE", "socket pair"), ("host.fsmount@2:error=ENOSPC", "memory file system"),
             ("host.memfd_create@1:error=ENFILE", "memory file"), ("host.unshare@1:error=ENOSPC", "network namespace"),
             ("host.connect@1:error=ECONNREFUSED", "sentry"),

@@ -224,8 +224,7 @@ out:
     return -error;
 }
 
-int chost_spawn_proceed(struct chost_spawned *spawned, int *step) {
-    *step = CHOST_SPAWN_AT_GATE;
+int chost_spawn_open_gate(struct chost_spawned *spawned) {
     int error = 0;
     char byte = 0;
     ssize_t written;
@@ -237,8 +236,16 @@ int chost_spawn_proceed(struct chost_spawned *spawned, int *step) {
     sigaction(SIGPIPE, &old, NULL);
     if (written < 0) error = errno;
     close(spawned->gate);
+    if (!error) return 0;
+    close(spawned->report);
+    reap(spawned->pid);
+    return -error;
+}
+
+int chost_spawn_confirm(const struct chost_spawned *spawned, int *step) {
     struct report message = {0, 0};
-    if (!error && hear(spawned->report, &message) != 0) {
+    int error = 0;
+    if (hear(spawned->report, &message) != 0) {
         *step = message.step;
         error = message.error ? message.error : EIO;
     }

@@ -24,7 +24,7 @@ public struct ProcessSpawner: Sendable {
     public var arguments: [[UInt8]] = []
     /// Element i becomes descriptor i; nothing else is open in the child.
     public var descriptors: [Int32] = []
-    /// The network namespace to join; nil stays in the caller's.
+    /// The network namespace to join. Nil: a Sentry stays in the caller's, a Gofer makes an empty one of its own.
     public var networkNamespace: Int32?
 
     public init(role: Role, program: [UInt8]) {
@@ -63,7 +63,8 @@ public struct ProcessSpawner: Sendable {
             request.identity = (uid: Self.nobody, gid: Self.nobody)
             request.ambientCapabilities = Self.sentryStartCapabilities
         case .gofer:
-            request.cloneNamespaces |= separate
+            // By the child itself: its parent has more to do meanwhile.
+            request.unshareNamespaces = networkNamespace == nil ? separate | CloneFlags.CLONE_NEWNET.rawValue : separate
         }
         let name = role == .sentry ? "sentry" : "gofer"
         if case .error(let errno)? = Self.spawning.hit() { throw SandboxError(errno, "start the \(name)") }
@@ -118,29 +119,5 @@ public enum NetworkNamespace {
         // A thread that cannot come home must not go on in the empty one.
         guard HostCall.raw(.setns, Int(home.rawValue), Int(CloneFlags.CLONE_NEWNET.rawValue)) == 0 else { exitProcess(1) }
         return OwnedDescriptor(adopting: try result.get())
-    }
-
-    /// The empty network namespace that all Gofers and stubs share, kept alive by a bind mount at `path` (an ordinary file is made there).
-    /// Two callers at once may both mount one: the later hides the earlier, and both are empty.
-    public static func sharedEmpty(at path: [UInt8]) throws(SandboxError) -> OwnedDescriptor {
-        do throws(Errno) {
-            let existing = try HostCall.open(path, flags: OpenFlag.O_RDONLY | OpenFlag.O_CREAT, mode: 0o600)
-            if isNamespace(existing.rawValue) { return existing }
-            let made = try newNamespace()
-            let source = Array("/proc/self/fd/\(made.rawValue)".utf8)
-            _ = try HostCall.withPath(source) { from throws(Errno) in
-                try HostCall.withPath(path) { to throws(Errno) in
-                    try HostCall.check(HostCall.raw(.mount, from, to, 0, Int(MountFlag.MS_BIND), 0))
-                }
-            }
-            return made
-        } catch {
-            throw SandboxError(error, "keep the empty network namespace at \(String(decoding: path, as: UTF8.self))")
-        }
-    }
-
-    /// Whether the descriptor is one of a network namespace: ioctl NS_GET_NSTYPE answers CLONE_NEWNET.
-    private static func isNamespace(_ descriptor: Int32) -> Bool {
-        HostCall.raw(.ioctl, Int(descriptor), 0xb703) == Int(CloneFlags.CLONE_NEWNET.rawValue)
     }
 }

@@ -58,13 +58,39 @@ public struct GatedChild: ~Copyable {
         unsafe chost_spawn_abandon(&spawned)
     }
 
-    /// Lets the child go on, and waits until its program runs. When it does not, the child is reaped.
-    public consuming func proceed() throws(SpawnError) {
+    /// Lets the child go on to its program.
+    public consuming func open() throws(SpawnError) -> StartingChild {
         var spawned = chost_spawned(pid: pid, gate: gate, report: report)
         discard self
+        // SAFETY: the structure is a local; the call closes the gate, and the report too when it fails.
+        let result = unsafe chost_spawn_open_gate(&spawned)
+        if result < 0 { throw SpawnError(step: HostSpawn.name(Int32(CHOST_SPAWN_AT_GATE.rawValue)), errno: Errno(rawValue: -result)) }
+        return StartingChild(pid: spawned.pid, report: spawned.report)
+    }
+
+    /// Lets the child go on, and waits until its program runs. When it does not, the child is reaped.
+    public consuming func proceed() throws(SpawnError) { try open().confirm() }
+}
+
+/// A child that is on its way to its program. Dropping it leaves the child alone.
+public struct StartingChild: ~Copyable {
+    public let pid: Int32
+    private let report: Int32
+
+    fileprivate init(pid: Int32, report: Int32) {
+        self.pid = pid
+        self.report = report
+    }
+
+    deinit { _ = OwnedDescriptor(adopting: report) }
+
+    /// Waits until the program runs. When it does not, the child is reaped.
+    public consuming func confirm() throws(SpawnError) {
+        var spawned = chost_spawned(pid: pid, gate: -1, report: report)
+        discard self
         var step: Int32 = 0
-        // SAFETY: both are locals; the call closes the descriptors that this value owned.
-        let result = unsafe chost_spawn_proceed(&spawned, &step)
+        // SAFETY: both are locals; the call closes the descriptor that this value owned.
+        let result = unsafe chost_spawn_confirm(&spawned, &step)
         if result < 0 { throw SpawnError(step: HostSpawn.name(step), errno: Errno(rawValue: -result)) }
     }
 }

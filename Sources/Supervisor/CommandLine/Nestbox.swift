@@ -175,6 +175,9 @@ extension Nestbox {
             Timeline.startup.mark("command line")
             try command.run()
             exit(withError: nil)
+        } catch let status as ExitCode {
+            // The end of every verb. ArgumentParser would make its help text first, which takes half a millisecond.
+            HostEnvironment.exit(status.rawValue)
         } catch {
             // ArgumentParser's status for a wrong command line is 64; engines expect runc's: 1, and 255 of exec.
             let status = exitCode(for: error).rawValue

@@ -181,30 +181,30 @@ extension ContainerRuntime {
         Timeline.startup.mark("cgroup")
 
         // What the kernel gives out before any process exists: a refusal here costs nothing.
-        let networks = try Networks(plan.spec.linux)
+        let network = try Network(plan.spec.linux)
         let directory = store.directory(identifier)
         let controls = try Controls(directory: directory)
         // Open from before the Sentry's first instruction: a Sentry whose creator dies before there is a container sees it close, and ends.
         let lifeline = try ComponentClient(directory: directory, .sentry)
         let files = try hostCall("make a socket pair") { () throws(Errno) in try HostCall.socketPair() }
         let log = try componentLog(directory)
-        Timeline.startup.mark("network namespaces, sockets")
+        Timeline.startup.mark("network namespace, sockets")
 
         var launcher = Launcher(settings: settings, identifier: identifier, log: log.rawValue)
         launcher.oomScoreAdjustment = plan.spec.process.oomScoreAdjustment
-        let gofer = try launcher.startGofer(
-            plan.translation.gofer, control: controls.gofer.rawValue, files: files.second.rawValue, network: networks.empty.rawValue,
-            cgroup: cgroup)
-        let goferIdentity = gofer.identity
-        Timeline.startup.mark("execute the gofer")
-        undo.push("gofer") { Component.abandon(goferIdentity) }
-        record.gofer = gofer.identity
+        // The Sentry first: it has more to do until it is ready. Neither is waited for until both are on their way.
         let sentry = try launcher.startSentry(
-            control: controls.sentry.rawValue, network: networks.sentry?.rawValue ?? networks.empty.rawValue, cgroup: cgroup)
+            control: controls.sentry.rawValue, network: network.namespace.rawValue, cgroup: cgroup)
         let sentryIdentity = sentry.identity
-        Timeline.startup.mark("execute the sentry")
+        Timeline.startup.mark("start the sentry")
         undo.push("sentry") { Component.abandon(sentryIdentity) }
         record.sentry = sentry.identity
+        let gofer = try launcher.startGofer(
+            plan.translation.gofer, control: controls.gofer.rawValue, files: files.second.rawValue, cgroup: cgroup)
+        let goferIdentity = gofer.identity
+        Timeline.startup.mark("start the gofer")
+        undo.push("gofer") { Component.abandon(goferIdentity) }
+        record.gofer = gofer.identity
         try store.save(record)
 
         let filesEnd = files.takeFirst()
@@ -233,7 +233,7 @@ extension ContainerRuntime {
         // An open call keeps the connection from being let go as idle while hooks take their time.
         let events = try lifeline.client.begin(.get, "/v1/events")
         defer { try? lifeline.client.cancel(events) }
-        try runCreationHooks(plan, record, networks)
+        try runCreationHooks(plan, record, network)
 
         var request = CreateRequest()
         request.sandbox = sandboxConfiguration(plan)
@@ -305,7 +305,7 @@ extension ContainerRuntime {
         return sandbox
     }
 
-    private func runCreationHooks(_ plan: CreationPlan, _ record: ContainerRecord, _ networks: borrowing Networks) throws(SandboxError) {
+    private func runCreationHooks(_ plan: CreationPlan, _ record: ContainerRecord, _ network: borrowing Network) throws(SandboxError) {
         let hooks = plan.spec.hooks
         var state = StateDocument(
             identifier: record.identifier, status: .creating, processID: record.sentry.processID, bundle: record.bundle,
@@ -315,8 +315,8 @@ extension ContainerRuntime {
         state.status = .created
         try Hooks.run(
             hooks.createContainer, kind: "createContainer", state: state,
-            networkNamespace: networks.sentry?.rawValue ?? networks.empty.rawValue)
-        try networks.noteInterfaces()
+            networkNamespace: network.namespace.rawValue)
+        network.noteInterfaces()
     }
 
     /// Where Sentry and Gofer log: the log file, or standard error when it was asked for, or a file in the state directory.
@@ -378,33 +378,26 @@ struct Controls: ~Copyable {
     }
 }
 
-/// The network namespaces of a new sandbox.
-struct Networks: ~Copyable {
-    /// Without any interface: the Gofer's, and the Sentry's when the configuration gives it none.
-    let empty: OwnedDescriptor
-    /// The container's own: joined by path, or new.
-    let sentry: SharedDescriptor?
+/// The network namespace of a new sandbox's Sentry: the container's own, joined by path or new; empty where the configuration gives it none. The Gofer
+/// makes an empty one for itself.
+struct Network: ~Copyable {
+    let namespace: OwnedDescriptor
     private let isJoined: Bool
 
     init(_ linux: LinuxSpec) throws(SandboxError) {
-        let empty = try NetworkNamespace.makeEmpty()
-        sentry = try Self.own(linux)
-        isJoined = linux.namespace(.network)?.path != nil
-        self.empty = empty
-    }
-
-    private static func own(_ linux: LinuxSpec) throws(SandboxError) -> SharedDescriptor? {
-        guard let namespace = linux.namespace(.network) else {
-            Log.info("the configuration shares the host's network: the sandbox has no network yet, only Unix sockets")
-            return nil
+        let own = linux.namespace(.network)
+        if own == nil { Log.info("the configuration shares the host's network: the sandbox has no network yet, only Unix sockets") }
+        if let path = own?.path {
+            namespace = try NetworkNamespace.open(Array(path.utf8))
+            isJoined = true
+        } else {
+            namespace = try NetworkNamespace.makeEmpty()
+            isJoined = false
         }
-        if let path = namespace.path { return SharedDescriptor(try NetworkNamespace.open(Array(path.utf8))) }
-        return SharedDescriptor(try NetworkNamespace.makeEmpty())
     }
 
     /// Until there is a network stack, interfaces that an engine has put there are left alone; the log says so.
-    borrowing func noteInterfaces() throws(SandboxError) {
-        guard sentry != nil, Log.isEnabled(.info) else { return }
+    borrowing func noteInterfaces() {
         if isJoined { Log.info("the network namespace given is joined; interfaces in it are left alone: the sandbox has no network yet") }
     }
 }

@@ -24,9 +24,8 @@ extension ContainerRuntime {
         var configuration = GoferConfiguration()
         configuration.id = identifier
         configuration.trees = [Translation.tree(source, readOnly: true, flags: 0, recursive: true)]
-        let network = try NetworkNamespace.makeEmpty()
         let gofer = try Launcher(settings: settings, identifier: identifier, log: logDescriptor).startGofer(
-            configuration, control: control.rawValue, files: files.second.rawValue, network: network.rawValue, cgroup: nil)
+            configuration, control: control.rawValue, files: files.second.rawValue, cgroup: nil)
         let socket = files.takeFirst()
         let identity = gofer.identity
         defer { Component.abandon(identity) }

@@ -9,7 +9,10 @@ internal import Wire
 /// A Sentry or Gofer that has been started by this process and is this process's child.
 struct Component: ~Copyable {
     let name: String
+    let program: String
     let identity: ProcessIdentity
+    /// The process on its way to its program.
+    let child: StartingChild
     /// Says "ready", or why not, or ends.
     let ready: OwnedDescriptor
 
@@ -44,7 +47,7 @@ struct Launcher {
 
     /// Starts a Gofer. `files` is its end of the file-protocol socket.
     func startGofer(
-        _ configuration: GoferConfiguration, control: Int32, files: Int32, network: Int32, cgroup: Cgroup?
+        _ configuration: GoferConfiguration, control: Int32, files: Int32, cgroup: Cgroup?
     ) throws(SandboxError) -> Component {
         let bytes: [UInt8]
         do { bytes = try configuration.encoded() } catch {
@@ -52,7 +55,7 @@ struct Launcher {
         }
         let file = try memoryFile("gofer-configuration", bytes)
         return try start(
-            .gofer, "gofer", ["--files-fd", "5", "--config-fd", "6"], control: control, more: [files, file.rawValue], network: network,
+            .gofer, "gofer", ["--files-fd", "5", "--config-fd", "6"], control: control, more: [files, file.rawValue], network: nil,
             cgroup: cgroup)
     }
 
@@ -73,7 +76,7 @@ struct Launcher {
     }
 
     private func start(
-        _ role: ProcessSpawner.Role, _ name: String, _ arguments: [String], control: Int32, more: [Int32], network: Int32, cgroup: Cgroup?
+        _ role: ProcessSpawner.Role, _ name: String, _ arguments: [String], control: Int32, more: [Int32], network: Int32?, cgroup: Cgroup?
     ) throws(SandboxError) -> Component {
         var level = settings.logLevel
         if settings.strace, level > .info { level = .info }
@@ -101,30 +104,35 @@ struct Launcher {
                 Log.warning("oomScoreAdj \(adjustment) is not applied to the \(name): \(error.text) (lowering it needs CAP_SYS_RESOURCE)")
             }
         }
-        do throws(SpawnError) {
-            try child.proceed()
-        } catch {
-            throw SandboxError(
-                .hostFailure, "start \(programs)/nestbox-\(name): \(error.step): \(error.errno.text)",
-                hint: "nestbox, nestbox-sentry and nestbox-gofer must be in one directory")
-        }
+        let program = "\(programs)/nestbox-\(name)"
+        let starting: StartingChild
+        do throws(SpawnError) { starting = try child.open() } catch { throw Self.notStarted(program, error) }
         let identity = HostProcess.identity(processID) ?? ProcessIdentity(processID: processID, startTime: 0)
-        return Component(name: name, identity: identity, ready: pipe.takeFirst())
+        return Component(name: name, program: program, identity: identity, child: starting, ready: pipe.takeFirst())
+    }
+
+    private static func notStarted(_ program: String, _ error: SpawnError) -> SandboxError {
+        SandboxError(
+            .hostFailure, "start \(program): \(error.step): \(error.errno.text)",
+            hint: "nestbox, nestbox-sentry and nestbox-gofer must be in one directory")
     }
 
     /// Waits until the component has said that it is ready.
-    static func awaitReady(_ component: borrowing Component) throws(SandboxError) {
+    static func awaitReady(_ component: consuming Component) throws(SandboxError) {
+        let (name, program, identity) = (component.name, component.program, component.identity)
+        let ready = component.ready
+        do throws(SpawnError) { try component.child.confirm() } catch { throw notStarted(program, error) }
         var line: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while !line.contains(0x0A) {
-            let ready = (try? HostCall.waitReadable([component.ready.rawValue], milliseconds: patience)) ?? nil
-            if ready == nil {
+            let answer = (try? HostCall.waitReadable([ready.rawValue], milliseconds: patience)) ?? nil
+            if answer == nil {
                 throw SandboxError(
-                    .unavailable, "the \(component.name) is not ready after \(patience / 1000) s",
+                    .unavailable, "the \(name) is not ready after \(patience / 1000) s",
                     hint: "its log says where it stands (--debug)")
             }
             var span = buffer.mutableSpan
-            let count = (try? HostCall.read(component.ready.rawValue, into: &span)) ?? 0
+            let count = (try? HostCall.read(ready.rawValue, into: &span)) ?? 0
             if count == 0 { break }
             line += buffer.prefix(count)
             if line.count > 65536 { break }
@@ -133,7 +141,7 @@ struct Launcher {
         if text == "ready" { return }
         if let problem = Problem.parse(Array(text.utf8)) { throw problem }
         let how: String
-        if let status = try? HostCall.waitForChild(component.identity.processID) {
+        if let status = try? HostCall.waitForChild(identity.processID) {
             let reason = ExitRecord.reason(for: status)
             how =
                 status.signal == 31
@@ -143,7 +151,7 @@ struct Launcher {
         } else {
             how = "no status"
         }
-        throw SandboxError(.unavailable, "the \(component.name) ended before it was ready: \(how)", hint: "its log may say why (--debug)")
+        throw SandboxError(.unavailable, "the \(name) ended before it was ready: \(how)", hint: "its log may say why (--debug)")
     }
 }
 

@@ -44,7 +44,7 @@ struct TimelineRow: Equatable {
     var step: String
     /// Its end, in nanoseconds since the first mark of the Supervisor.
     var end: Int64
-    /// Nanoseconds since the component's step before; for a component's first, since the Supervisor has executed its program.
+    /// Nanoseconds since the component's step before; for a component's first, since the Supervisor has started it.
     var duration: Int64
 
     /// The steps of all components in the order of their ends; the first report is the Supervisor's.
@@ -52,7 +52,7 @@ struct TimelineRow: Equatable {
         guard let supervisor = reports.first, let begin = supervisor.steps.first?.time else { return [] }
         var rows: [TimelineRow] = []
         for report in reports {
-            let execution = supervisor.steps.first { $0.step == "execute the \(report.component)" }
+            let execution = supervisor.steps.first { $0.step == "start the \(report.component)" }
             var previous = execution?.time ?? report.steps.first?.time ?? begin
             for step in report.steps {
                 rows.append(

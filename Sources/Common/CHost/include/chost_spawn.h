@@ -50,8 +50,11 @@ enum chost_spawn_step {
 // Starts the child and waits until it stands at the gate. 0, or -errno with the step that failed in *step; then nothing is left.
 int chost_spawn(const struct chost_spawn_request *request, struct chost_spawned *spawned, int *step);
 
-// Opens the gate and waits until the program runs. 0, or -errno with the step; the child is then reaped. Both descriptors are closed.
-int chost_spawn_proceed(struct chost_spawned *spawned, int *step);
+// Lets the child go on to its program: 0, or -errno with the child reaped. The gate is closed either way.
+int chost_spawn_open_gate(struct chost_spawned *spawned);
+
+// Waits until the program of a child runs: 0, or -errno and the step that failed, with the child reaped. The report is closed either way.
+int chost_spawn_confirm(const struct chost_spawned *spawned, int *step);
 
 // Ends a child that stands at the gate, reaps it and closes both descriptors.
 void chost_spawn_abandon(struct chost_spawned *spawned);
