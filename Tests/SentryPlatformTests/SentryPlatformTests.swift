@@ -5,6 +5,16 @@ import Testing
 
 /// The conformance suite, run on every platform.
 @Suite(.serialized) struct PlatformConformance {
+    /// Slots whose memory went back to the host are as good as new.
+    @Test(arguments: TestPlatform.allCases) func memoryGivenBackServesAgain(_ on: TestPlatform) throws {
+        try onThread {
+            for _ in 0..<3 {
+                for _ in 0..<4 { #expect(try Guest(on, [0x0f, 0x05]).once { $0.rax = 39 }.0 == .systemCall) }
+                try on.shared.releaseMemory()
+            }
+        }
+    }
+
     @Test(arguments: TestPlatform.allCases) func systemCallShowsNumberAndArguments(_ on: TestPlatform) throws {
         try onThread {
             // mov $39,%eax; syscall

@@ -3,11 +3,13 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -103,4 +105,24 @@ void chost_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }
 void chost_keep_allocator_from_files(void) {
     mallopt(M_TRIM_THRESHOLD, -1);
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
+}
+
+// Read-only segments of the program's own file: they can be read again.
+static int release_code(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    (void)context;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+        uintptr_t first = (info->dlpi_addr + segment->p_vaddr + page - 1) & -page;
+        uintptr_t end = (info->dlpi_addr + segment->p_vaddr + segment->p_filesz) & -page;
+        if (end > first) madvise((void *)first, end - first, MADV_DONTNEED);
+    }
+    return 1;  // only the program
+}
+
+void chost_release_memory(void) {
+    malloc_trim(0);
+    dl_iterate_phdr(release_code, NULL);
 }

@@ -169,6 +169,8 @@ final class ControlMailbox: Sendable {
         case append([UInt8], ended: Bool)
         /// Leave `run` with this status once everything has been sent.
         case finish(Int32)
+        /// Look when the process comes to rest.
+        case watchForRest
     }
     struct Letter: Sendable {
         let connection: UInt64

@@ -25,6 +25,11 @@ public final class ControlServer {
     private var finishing: Int32?
     /// Called when the last client has left.
     public var onLastDisconnect: (() -> Void)?
+    /// Through which the process tells of work.
+    public let rest: RestSignal
+    /// Called once the process has come to rest after work that `rest` was told of.
+    public var onRest: (() -> Void)?
+    private var restWatch: RestWatch
 
     /// Clients at once; more wait in the listening socket's queue.
     private static let maximumConnections = 64
@@ -41,6 +46,8 @@ public final class ControlServer {
     public init(listening: consuming OwnedDescriptor, version: VersionReport, allowFaults: Bool) throws(SandboxError) {
         self.listening = listening
         mailbox = try ControlMailbox()
+        rest = RestSignal(mailbox)
+        restWatch = RestWatch(rest)
         registerCommon(version, allowFaults: allowFaults)
     }
 
@@ -135,7 +142,7 @@ public final class ControlServer {
             PollEntry(connections.count < Self.maximumConnections && finishing == nil ? listening.rawValue : -1, .POLLIN),
         ]
         let order = connections.keys.sorted()
-        var nextDeadline = deadline
+        var nextDeadline = [deadline, restWatch.deadline].compactMap(\.self).min()
         for id in order {
             guard let connection = connections[id] else { continue }
             entries.append(PollEntry(connection.socket.rawValue, connection.wantsWrite ? [.POLLIN, .POLLOUT] : .POLLIN))
@@ -157,6 +164,12 @@ public final class ControlServer {
         }
         if !entries[1].result.isEmpty { accept() }
         for letter in mailbox.takeAll() { deliver(letter) }
+        // The processor's clock is a call: only when it is time to look.
+        if let time = restWatch.deadline, case let now = HostClock.monotonic, now >= time,
+            restWatch.hasEnded(at: now, processorTime: HostClock.processorTime)
+        {
+            onRest?()
+        }
         for (id, connection) in connections {
             do throws(SandboxError) {
                 try connection.flush()
@@ -192,16 +205,20 @@ public final class ControlServer {
     }
 
     private func deliver(_ letter: ControlMailbox.Letter) {
-        if case .finish(let status) = letter.action {
-            finishing = finishing ?? status
-            return
+        switch letter.action {
+        case .finish(let status): finishing = finishing ?? status
+        case .watchForRest: restWatch.begin(at: HostClock.monotonic, processorTime: HostClock.processorTime)
+        case .respond, .append: answer(letter)
         }
+    }
+
+    private func answer(_ letter: ControlMailbox.Letter) {
         guard let connection = connections[letter.connection] else { return }
         switch letter.action {
         case .respond(let status, let type, let body, let ended):
             connection.respond(letter.stream, status: status, type: type, body: body, ended: ended)
         case .append(let bytes, let ended): connection.append(letter.stream, bytes, ended: ended)
-        case .finish: break
+        case .finish, .watchForRest: break
         }
     }
 

@@ -47,6 +47,8 @@ public final class FileServerConnection<Service: FileService> {
     @usableFromInline var minor: UInt16 = FileProtocolVersion.minor
     /// Requests taken so far.
     public private(set) var served: UInt64 = 0
+    /// Called after each answer.
+    public var onAnswer: (() -> Void)?
 
     /// Serves `socket` with `service`, once `run` is called.
     public init(_ socket: consuming OwnedDescriptor, service: Service) {
@@ -59,7 +61,10 @@ public final class FileServerConnection<Service: FileService> {
     /// - Throws: why the connection was given up.
     @inlinable public func run() throws(ConnectionError) {
         guard try greet() else { return }
-        while let frame = try next() { try answer(frame) }
+        while let frame = try next() {
+            try answer(frame)
+            onAnswer?()
+        }
     }
 
     /// False when the client closed the connection before it said anything.

@@ -11,6 +11,8 @@ public enum HostClock {
     }
     /// CLOCK_MONOTONIC in nanoseconds.
     public static var monotonic: UInt64 { nanoseconds(1) }
+    /// What all threads of this process have used of processors, in nanoseconds (CLOCK_PROCESS_CPUTIME_ID).
+    public static var processorTime: UInt64 { nanoseconds(2) }
     /// CLOCK_REALTIME in nanoseconds.
     public static var realtime: UInt64 { nanoseconds(0) }
 }

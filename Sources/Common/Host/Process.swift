@@ -169,3 +169,9 @@ extension HostCall {
     /// process dies of, at some late moment. So arenas are not shrunk; blocks of a MiB and more come from mmap and go back at once.
     public static func keepAllocatorFromFiles() { chost_keep_allocator_from_files() }
 }
+
+extension HostCall {
+    /// Gives back what this process does not need while it rests: free memory of the allocator, and the code that only its start or its last burst has
+    /// used. What is needed again comes back by page faults, a few hundred microseconds of them.
+    public static func releaseMemory() { chost_release_memory() }
+}

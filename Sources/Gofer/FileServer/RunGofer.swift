@@ -116,13 +116,15 @@ private struct Gofer {
                 limit: UInt64(limit))
         }
 
+        control.onRest = { HostCall.releaseMemory() }
+        let rest = control.rest
         let files = files
         let body: @Sendable () -> Void =
             if isListening {
-                { Self.accept(files, trees, identities, limit) }
+                { Self.accept(files, trees, identities, limit, rest) }
             } else {
                 {
-                    let status = Self.serve(OwnedDescriptor(adopting: files), trees, identities, limit)
+                    let status = Self.serve(OwnedDescriptor(adopting: files), trees, identities, limit, rest)
                     let told = told.value.load(ordering: .relaxed)
                     finish(told >= 0 ? told : status)
                 }
@@ -139,8 +141,11 @@ private struct Gofer {
     }
 
     /// Serves one client to its end: 0, or 1 when it broke the protocol.
-    private static func serve(_ socket: consuming OwnedDescriptor, _ trees: [ServedTree], _ identities: Identities, _ limit: Int) -> Int32 {
+    private static func serve(
+        _ socket: consuming OwnedDescriptor, _ trees: [ServedTree], _ identities: Identities, _ limit: Int, _ rest: RestSignal
+    ) -> Int32 {
         let connection = FileServerConnection(socket, service: FileServer(trees: trees, identities: identities, descriptorLimit: limit))
+        connection.onAnswer = { rest.tellOfWork() }
         do throws(ConnectionError) { try connection.run() } catch {
             Log.error("file connection closed: \(error)", [("served", "\(connection.served)")])
             return 1
@@ -150,11 +155,11 @@ private struct Gofer {
     }
 
     /// By hand: any number of clients, each on a thread with handles of its own.
-    private static func accept(_ listening: Int32, _ trees: [ServedTree], _ identities: Identities, _ limit: Int) {
+    private static func accept(_ listening: Int32, _ trees: [ServedTree], _ identities: Identities, _ limit: Int, _ rest: RestSignal) {
         while true {
             do throws(Errno) {
                 let number = try HostCall.accept(listening).release()
-                try startThread { _ = serve(OwnedDescriptor(adopting: number), trees, identities, limit) }
+                try startThread { _ = serve(OwnedDescriptor(adopting: number), trees, identities, limit, rest) }
             } catch {
                 Log.error("cannot accept on the file socket: \(error)")
                 return

@@ -36,9 +36,13 @@ public func runSentry(_ options: SentryOptions) -> Never {
         DeviceDrivers.register(kernel)
         let sandbox = Sandbox(
             kernel: kernel, processorCount: processors, facts: facts, windowSignals: windowSignals,
-            view: options.viewDescriptor.map { SharedDescriptor(OwnedDescriptor(adopting: $0)) }, finish: server.finisher)
+            view: options.viewDescriptor.map { SharedDescriptor(OwnedDescriptor(adopting: $0)) }, server: server)
         SentryEndpoints.register(on: server, sandbox)
         try sandbox.watchStubs()
+        server.onRest = {
+            kernel.releaseIdle()
+            HostCall.releaseMemory()
+        }
         // Started by a Supervisor: one that dies before there is a container must not leave this process behind.
         if options.common.readyDescriptor != nil {
             let finish = server.finisher

@@ -22,15 +22,18 @@ final class Sandbox: Sendable {
     private let eventStreams = Lock<[ControlReply]>([])
     /// Makes the control server return: the process ends with the first container's status.
     let finish: @Sendable (Int32) -> Void
+    /// Is told of what leaves memory behind: programs loaded, tasks ended.
+    let rest: RestSignal
 
     init(
         kernel: Kernel, processorCount: Int, facts: HostFacts, windowSignals: WindowSignals?, view: SharedDescriptor?,
-        finish: @escaping @Sendable (Int32) -> Void
+        server: ControlServer
     ) {
         self.kernel = kernel
         self.processorCount = processorCount
         self.facts = facts
-        self.finish = finish
+        finish = server.finisher
+        rest = server.rest
         self.windowSignals = windowSignals
         self.view = view
     }
@@ -83,6 +86,7 @@ final class Sandbox: Sendable {
         let container = try SandboxContainer(specification, in: self, isFirst: isFirst, descriptors)
         containers.withLock { $0[specification.id] = container }
         publish(.created, container)
+        rest.tellOfWork()
         return TaskReference(container: specification.id, pid: container.initTask.threadID)
     }
 
@@ -103,6 +107,7 @@ final class Sandbox: Sendable {
         let container = try container(id)
         try container.start()
         publish(.started, container)
+        rest.tellOfWork()
         return TaskReference(container: id, pid: container.initTask.threadID)
     }
 

@@ -43,6 +43,7 @@ final class SandboxContainer: Sendable {
     }
     private let state = Lock(State())
     private let exitWatcher = Lock<CallbackWaiter?>(nil)
+    private let departureWatcher = Lock<CallbackWaiter?>(nil)
 
     /// The most memory that any report has seen, in bytes.
     private let memoryPeak = Atomic<UInt64>(0)
@@ -95,6 +96,10 @@ final class SandboxContainer: Sendable {
         let watcher = CallbackWaiter { [weak self] in self?.containerEvent() }
         exitWatcher.withLock { $0 = watcher }
         container.events.add(watcher)
+        let rest = sandbox.rest
+        let departureWatcher = CallbackWaiter { rest.tellOfWork() }
+        self.departureWatcher.withLock { $0 = departureWatcher }
+        container.departures.add(departureWatcher)
         Timeline.startup.mark("created")
     }
 
@@ -444,6 +449,7 @@ final class SandboxContainer: Sendable {
             throw SandboxError(.wrongState, "container \(id) is \(status)", hint: "kill it first")
         }
         if let watcher = exitWatcher.withLock({ $0 }) { container.events.remove(watcher) }
+        if let watcher = departureWatcher.withLock({ $0 }) { container.departures.remove(watcher) }
         sandbox.kernel.removeContainer(id)
         DeviceDrivers.setConsole(nil, for: container)
         return state.withLock { $0.report } ?? Control.ExitReport()

@@ -81,7 +81,7 @@ public final class Container: Sendable {
     /// Signals queued with information, for RLIMIT_SIGPENDING.
     let queuedSignals = Atomic<Int>(0)
     /// Woken whenever a task has left.
-    let departures = WaitQueue()
+    public let departures = WaitQueue()
     /// Woken when `exit` is set and when a pause is complete.
     public let events = WaitQueue()
 

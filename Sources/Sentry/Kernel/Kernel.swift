@@ -52,6 +52,12 @@ public final class Kernel: Sendable {
         tellBootStory()
     }
 
+    /// Gives up what is kept ready for the next task: the guests rest.
+    public func releaseIdle() {
+        threads.releaseIdle()
+        platform.releaseMemory()
+    }
+
     // MARK: unsupported features
 
     private static let unsupportedUses = Metrics.counter(

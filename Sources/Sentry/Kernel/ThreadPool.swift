@@ -28,22 +28,34 @@ final class ThreadPool: Sendable {
         try startThread(stackSize: Self.stackSize) { self.serve(worker) }
     }
 
+    /// Ends the threads that wait for a task.
+    func releaseIdle() {
+        let workers = idle.withLock { idle in
+            defer { idle = [] }
+            return idle
+        }
+        for worker in workers { worker.parker.unpark() }
+    }
+
     private func serve(_ worker: Worker) {
         worker.thread.store(HostThread.identifier, ordering: .relaxed)
-        while true {
-            if let job = worker.job.withLock({ job in
+        while runJob(of: worker) { _ = worker.parker.park() }
+    }
+
+    /// Runs the job of a worker, and lets go of it. Whether the worker is to wait for another: not when there was none for one that was woken, nor when
+    /// enough wait already.
+    private func runJob(of worker: Worker) -> Bool {
+        guard
+            let job = worker.job.withLock({ job in
                 defer { job = nil }
                 return job
-            }) {
-                job()
-                let stays = idle.withLock { idle -> Bool in
-                    if idle.count >= Self.maximumIdle { return false }
-                    idle.append(worker)
-                    return true
-                }
-                if !stays { return }
-            }
-            _ = worker.parker.park()
+            })
+        else { return false }
+        job()
+        return idle.withLock { idle -> Bool in
+            if idle.count >= Self.maximumIdle { return false }
+            idle.append(worker)
+            return true
         }
     }
 }

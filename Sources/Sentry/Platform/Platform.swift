@@ -50,6 +50,12 @@ public protocol Platform: AnyObject, Sendable {
     func makeAddressSpace(memory: SharedDescriptor) throws(Errno) -> any PlatformAddressSpace
     /// A place for one guest task's processor state, with fresh floating-point state.
     func makeContext() throws(Errno) -> any ExecutionContext
+    /// Gives memory that nothing uses now back to the host: guests rest.
+    func releaseMemory()
+}
+
+extension Platform {
+    public func releaseMemory() {}
 }
 
 /// One guest address space as the platform sees it.

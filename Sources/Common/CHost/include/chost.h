@@ -45,4 +45,7 @@ unsigned long chost_minimum_signal_stack(void);
 // Keeps malloc from opening files when it gives memory back (see HostCall.keepAllocatorFromFiles).
 void chost_keep_allocator_from_files(void);
 
+// Gives free memory of malloc back to the kernel, and lets go of the program's own code, which comes back page by page as it is used.
+void chost_release_memory(void);
+
 #endif

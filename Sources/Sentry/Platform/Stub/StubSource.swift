@@ -53,6 +53,9 @@ struct FreshStub: ~Copyable {
         var freeRings: [UInt64] = []
         var nextRing: UInt64 = 0
         var freeChunks: [UInt64] = []
+        /// Free too, and their slots hold no memory; taken when there are no others.
+        var emptyRings: [UInt64] = []
+        var emptyChunks: [UInt64] = []
         var nextChunk = StubSource.ringCount
         var outstanding = 0
     }
@@ -112,7 +115,7 @@ struct FreshStub: ~Copyable {
 
     private func request(_ state: inout State) throws(Errno) {
         var number: UInt64
-        if let free = state.freeRings.popLast() {
+        if let free = state.freeRings.popLast() ?? state.emptyRings.popLast() {
             number = free
         } else {
             guard state.nextRing < Self.ringCount else { throw .EAGAIN }
@@ -138,9 +141,31 @@ struct FreshStub: ~Copyable {
         }
     }
 
+    /// Gives the memory of slots that belong to no stub back to the host.
+    func releaseSlots() {
+        // SAFETY: only the address of the mapping is used.
+        let address = unsafe Int(bitPattern: slots)
+        if address == 0 { return }
+        let (rings, chunks) = state.withLock { state -> ([UInt64], [UInt64]) in
+            defer {
+                state.freeRings = []
+                state.freeChunks = []
+            }
+            return (state.freeRings, state.freeChunks)
+        }
+        for chunk in rings + chunks where chunk < Self.chunkCount {
+            // The chunk is inside the mapping, and nobody else's while it is in neither list. 9: MADV_REMOVE
+            _ = HostCall.raw(.madvise, address + Int(chunk) * Self.chunkSize, Self.chunkSize, 9)
+        }
+        state.withLock { state in
+            state.emptyRings += rings
+            state.emptyChunks += chunks
+        }
+    }
+
     fileprivate func takeChunk() throws(Errno) -> UInt64 {
         try state.withLock { state throws(Errno) in
-            if let free = state.freeChunks.popLast() { return free }
+            if let free = state.freeChunks.popLast() ?? state.emptyChunks.popLast() { return free }
             guard state.nextChunk < Self.chunkCount else { throw .EAGAIN }
             state.nextChunk += 1
             return state.nextChunk - 1

@@ -52,6 +52,8 @@ public final class SystrapPlatform: Platform {
         try pool.take(memory)
     }
 
+    public func releaseMemory() { source.releaseSlots() }
+
     public func makeContext() throws(Errno) -> any ExecutionContext { SystrapContext(placement: placement) }
 }
 
