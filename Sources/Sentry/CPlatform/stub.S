@@ -412,6 +412,56 @@ thread_failed:
 cplatform_stub_trap:
     ud2
 
+    // sched_yield(2) of a patched call site: rax is its number, r11 the place to go on. An interrupt that hits in here finds the call made.
+    .globl cplatform_stub_yield
+    .hidden cplatform_stub_yield
+cplatform_stub_yield:
+    movq %r11, %gs:SLOT_TARGET
+    syscall
+    .globl cplatform_stub_yield_return
+    .hidden cplatform_stub_yield_return
+cplatform_stub_yield_return:
+    jmp *%gs:SLOT_TARGET
+
+    // Trampolines of the form that does not tell the number, and destroys the flags: the commonest harmless calls are answered here. An interrupt
+    // that hits before `cplatform_stub_entry` finds the call not yet made, which is then made by way of the Sentry.
+    .globl cplatform_stub_entry_any
+    .hidden cplatform_stub_entry_any
+cplatform_stub_entry_any:
+    cmpq $186, %rax                 // gettid
+    je any_thread
+    cmpq $39, %rax                  // getpid
+    je any_process
+    cmpq $24, %rax                  // sched_yield
+    jne cplatform_stub_entry
+    .globl cplatform_stub_any_yield
+    .hidden cplatform_stub_any_yield
+cplatform_stub_any_yield:
+    movq %gs:(SLOT_ANSWERS + ANSWER_YIELD), %rax
+    decq %rax
+    movl $24, %eax
+    jns cplatform_stub_yield
+    jmp cplatform_stub_entry
+    .globl cplatform_stub_any_process
+    .hidden cplatform_stub_any_process
+cplatform_stub_any_process:
+any_process:
+    movq %gs:(SLOT_ANSWERS + ANSWER_PROCESS), %rax
+    decq %rax
+    js 1f
+    jmp *%r11
+1:  movl $39, %eax
+    jmp cplatform_stub_entry
+    .globl cplatform_stub_any_thread
+    .hidden cplatform_stub_any_thread
+cplatform_stub_any_thread:
+any_thread:
+    movq %gs:(SLOT_ANSWERS + ANSWER_THREAD), %rax
+    decq %rax
+    js 1f
+    jmp *%r11
+1:  movl $186, %eax
+
     // Trampolines of patched call sites come here: GS is the slot. No signal is blocked: one that comes before the turn is given finds the call not yet made,
     // one that comes after finds it made, or answered. r12 = 0 tells that there is no frame.
     .globl cplatform_stub_entry
@@ -506,6 +556,14 @@ cplatform_stub_sleep_return:
 handler_turn:
     cmpl $ACTION_EXIT, SLOT_ACTION(%rbx)
     je cplatform_stub_thread_exit
+    cmpl $ACTION_YIELD, SLOT_ACTION(%rbx)
+    jne 1f
+    movl $24, %eax                  // sched_yield
+    syscall
+    .globl cplatform_stub_turn_yield_return
+    .hidden cplatform_stub_turn_yield_return
+cplatform_stub_turn_yield_return:
+1:
     movq SLOT_FS_BASE(%rbx), %rax
     wrfsbase %rax
     testq %r12, %r12

@@ -28,7 +28,8 @@ extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[],
     cplatform_stub_hello_return[], cplatform_stub_thread_exit[], cplatform_stub_exit_return[], cplatform_stub_close_listener_return[],
     cplatform_stub_close_socket_return[], cplatform_stub_altstack_return[], cplatform_stub_unblock_return[], cplatform_stub_restrict_return[],
     cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[], cplatform_stub_entry[], cplatform_stub_given[],
-    cplatform_stub_entry_end[], cplatform_stub_trap[];
+    cplatform_stub_entry_end[], cplatform_stub_trap[], cplatform_stub_yield[], cplatform_stub_yield_return[], cplatform_stub_turn_yield_return[],
+    cplatform_stub_entry_any[], cplatform_stub_any_yield[], cplatform_stub_any_process[], cplatform_stub_any_thread[];
 extern const uint8_t cplatform_vdso_begin[], cplatform_vdso_end[], cplatform_vdso_slots[];
 
 #ifndef SECCOMP_RET_USER_NOTIF
@@ -56,6 +57,15 @@ uint64_t cplatform_stub_entry_address(void) { return address_of(cplatform_stub_e
 uint64_t cplatform_stub_given_address(void) { return address_of(cplatform_stub_given); }
 uint64_t cplatform_stub_entry_end_address(void) { return address_of(cplatform_stub_entry_end); }
 uint64_t cplatform_stub_trap_address(void) { return address_of(cplatform_stub_trap); }
+uint64_t cplatform_stub_entry_any_address(void) { return address_of(cplatform_stub_entry_any); }
+uint64_t cplatform_stub_yield_address(void) { return address_of(cplatform_stub_yield); }
+
+uint64_t cplatform_stub_call_at(uint64_t place, uint64_t number) {
+    if (place >= address_of(cplatform_stub_any_thread)) return SYS_gettid;
+    if (place >= address_of(cplatform_stub_any_process)) return SYS_getpid;
+    if (place >= address_of(cplatform_stub_any_yield)) return SYS_sched_yield;
+    return number;
+}
 uint64_t cplatform_stub_ring(void) { return STUB_RING; }
 size_t cplatform_ring_size(void) { return STUB_RING_SIZE; }
 size_t cplatform_ring_entries(void) { return STUB_RING_ENTRIES; }
@@ -143,6 +153,8 @@ static void permit_handler(struct program *p) {
     permit_exact(p, cplatform_stub_wake_return, SYS_futex, 1, 1);
     permit_exact(p, cplatform_stub_sleep_return, SYS_futex, 1, 0);
     PERMIT(p, cplatform_stub_exit_return, SECCOMP_RET_ALLOW, SYS_exit);
+    PERMIT(p, cplatform_stub_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
+    PERMIT(p, cplatform_stub_turn_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
 }
 
 static void only_from_stub(struct program *p) {
@@ -180,7 +192,7 @@ static void build_guest_filter(struct program *p) {
 static void build_source_filter(struct program *p) {
     static const uint32_t calls[] = {
         SYS_rt_sigreturn, SYS_futex, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_pause, SYS_close, SYS_recvfrom, SYS_sendmsg, SYS_seccomp, SYS_exit,
-        SYS_exit_group, SYS_sigaltstack, SYS_rt_sigprocmask,
+        SYS_exit_group, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_sched_yield,
     };
     begin(p);
     load(p, DATA_NUMBER);

@@ -68,6 +68,16 @@
 #define SLOT_R15 184
 #define SLOT_FLAGS 192
 #define SLOT_TARGET 200
+// What the stub may answer itself: each word is the answer plus one, or 0 when the Sentry is to be asked. Written by the Sentry.
+#define SLOT_ANSWERS 256
+#define ANSWER_YIELD 0         // sched_yield(2): any answer, the host is asked
+#define ANSWER_PROCESS 8
+#define ANSWER_THREAD 16
+#define ANSWER_USER 24
+#define ANSWER_EFFECTIVE_USER 32
+#define ANSWER_GROUP 40
+#define ANSWER_EFFECTIVE_GROUP 48
+#define ANSWER_COUNT 7
 #define SLOT_STACK 1024        // the signal stack begins here; a few words below it serve to move the flags
 
 #define TURN_GONE 0            // the thread has ended: the host kernel clears the word
@@ -78,14 +88,20 @@
 #define ACTION_RESUME 0
 #define ACTION_EXIT 1
 #define ACTION_FRAME 2         // raise a signal, so that there is a frame
+#define ACTION_YIELD 3         // let others run first, then resume
 
 #define SIGNAL_NONE (-1)       // in SLOT_SIGNAL: a call that came through a trampoline
 
-// Where guest memory holds the trampolines of patched call sites: a table of addresses, whose first entry is the stub's entry, then the code. A patched
+// Where guest memory holds the trampolines of patched call sites: a table of addresses, whose first entries lead into the stub, then the code. A patched
 // `mov $number,%eax; syscall` is `jmp *entry`, whose last two bytes are those of `syscall`, because all entries' addresses begin with 0x050f.
 #define TRAMPOLINE_TABLE 0x050fe000
 #define TRAMPOLINE_CODE 0x05100000
 #define TRAMPOLINE_SIZE 64
 #define TRAMPOLINE_COUNT 1024
+// The first entries: any call, a call whose number is looked at first, sched_yield(2).
+#define TRAMPOLINE_CALL 0
+#define TRAMPOLINE_ANY_CALL 1
+#define TRAMPOLINE_YIELD 2
+#define TRAMPOLINE_FIRST 3
 
 #endif

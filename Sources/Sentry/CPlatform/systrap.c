@@ -47,6 +47,11 @@ void cplatform_slot_prepare(void *slot) {
     __atomic_store_n(word(slot, SLOT_TURN), TURN_STUB, __ATOMIC_RELEASE);
 }
 
+void cplatform_slot_set_answers(void *slot, const uint64_t *answers) {
+    for (int i = 0; i < ANSWER_COUNT; i++)
+        __atomic_store_n((uint64_t *)((uint8_t *)slot + SLOT_ANSWERS + 8 * i), answers ? answers[i] : 0, __ATOMIC_RELAXED);
+}
+
 int cplatform_slot_is_gone(void *slot) { return __atomic_load_n(word(slot, SLOT_TURN), __ATOMIC_ACQUIRE) == TURN_GONE; }
 
 int cplatform_slot_give(void *slot, int action, uint32_t spins) {
@@ -149,6 +154,7 @@ int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, stru
     event->code = words[2];
     memcpy(&event->address, &words[4], sizeof event->address);
     event->number = words[6];
+    event->resume = read64(slot, SLOT_TARGET);
     event->architecture = (uint32_t)words[7];
     event->error = c->trapno == 14 ? (uint32_t)c->err : 0;
     event->is_page_fault = c->trapno == 14;

@@ -47,6 +47,7 @@ extension KernelTask {
             parentDeathSignal.store(0, ordering: .relaxed)
         }
         updateResources { $0.credentials = new }
+        areFactsStale = true
     }
 
     /// New user ids with what they do to the capabilities (capabilities(7), "Effect of user ID changes"). Own thread.

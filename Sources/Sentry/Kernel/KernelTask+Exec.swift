@@ -61,6 +61,7 @@ extension KernelTask {
         }
         let call = registers.orig_rax
         registers = program.registers
+        areFactsStale = true
         // The call is still seen by a tracer, and returns 0.
         registers.orig_rax = call
         keepRegisters = true

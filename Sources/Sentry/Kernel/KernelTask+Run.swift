@@ -36,6 +36,7 @@ extension KernelTask {
                 if !handleInterrupts() { return false }
             }
             if sequences.address != 0, !prepareSequences(memory) { continue }
+            if areFactsStale { publishFacts() }
             // From here on whoever sets a bit interrupts the context. A bit set before is seen in the old value.
             if interrupts.bitwiseOr(Interrupt.inGuest, ordering: .sequentiallyConsistent).oldValue != 0 {
                 interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
@@ -77,6 +78,22 @@ extension KernelTask {
             if isExiting { return false }
         }
         return true
+    }
+
+    /// sched_yield(2): others run before the guest does. Own thread.
+    public func yield() { context.yield() }
+
+    /// Tells the platform what it may answer by itself: nothing that anybody wants to see or to decide about.
+    private func publishFacts() {
+        areFactsStale = false
+        if kernel.isTracing { return context.setFacts(nil) }
+        let user = credentials.user, group = credentials.group
+        context.setFacts(
+            TaskFacts(
+                processID: processID, threadID: threadID, user: user.real, effectiveUser: user.effective, group: group.real,
+                effectiveGroup: group.effective))
+        // Another thread's filter may have come for this one meanwhile.
+        if hasSeccomp.load(ordering: .sequentiallyConsistent) { context.setFacts(nil) }
     }
 
     /// The stub is gone or the host refused: the process ends, with the reason on the container.

@@ -197,6 +197,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     var undoOfSemaphores: SemaphoreUndo?
     /// A group stop that this thread was counted for already.
     var countedStop: UInt64?
+    /// What the platform may answer by itself has changed.
+    var areFactsStale = true
     /// Something other than a system call interrupted guest code, or the numbers of the area are not written yet.
     var areSequencesDisturbed = false
 

@@ -161,6 +161,7 @@ extension KernelTask {
             state.isStrict = true
         }
         hasSeccomp.store(true, ordering: .relaxed)
+        areFactsStale = true
     }
 
     /// seccomp(SECCOMP_SET_MODE_FILTER): adds the program that the struct sock_fprog at `address` describes. Own thread.
@@ -197,12 +198,14 @@ extension KernelTask {
                 }
                 for thread in group.threads where thread !== self {
                     thread.seccomp.withLock { $0.chain = chain }
-                    thread.hasSeccomp.store(true, ordering: .relaxed)
+                    thread.hasSeccomp.store(true, ordering: .sequentiallyConsistent)
+                    thread.context.withdrawFacts()
                     if hasNoNewPrivileges { thread.forcedNoNewPrivileges.store(true, ordering: .relaxed) }
                 }
             }
             seccomp.withLock { $0.chain = chain }
             hasSeccomp.store(true, ordering: .relaxed)
+            areFactsStale = true
         }
     }
 

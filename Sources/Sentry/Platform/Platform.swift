@@ -86,6 +86,21 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     func destroy(then release: @escaping @Sendable () -> Void)
 }
 
+/// What a task may know about itself without asking: the answers of getpid(2), gettid(2), getuid(2) and their like.
+public struct TaskFacts: Sendable {
+    public var processID, threadID: Int32
+    public var user, effectiveUser, group, effectiveGroup: UInt32
+
+    public init(processID: Int32, threadID: Int32, user: UInt32, effectiveUser: UInt32, group: UInt32, effectiveGroup: UInt32) {
+        self.processID = processID
+        self.threadID = threadID
+        self.user = user
+        self.effectiveUser = effectiveUser
+        self.group = group
+        self.effectiveGroup = effectiveGroup
+    }
+}
+
 /// The processor state of one guest task. Everything except `interrupt()` is for the task's own host thread only;
 /// `copyFloatingPoint(from:)` is called by the parent's thread before the child's first `run`.
 public protocol ExecutionContext: AnyObject, Sendable {
@@ -97,6 +112,12 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func interrupt()
     /// The task is about to wait for something, and is not running until its next `run`: its CPU may serve another task meanwhile. Own thread.
     func suspend()
+    /// What the platform may answer by itself from now on, without an event: nil for nothing. Own thread.
+    func setFacts(_ facts: TaskFacts?)
+    /// Nothing, from now on. Any thread.
+    func withdrawFacts()
+    /// Lets others run before the task goes on, at the latest in its next `run` (sched_yield(2)). Own thread.
+    func yield()
     /// Withdraws a pending interrupt, if any (a task calls it when it has already looked at what it was to be interrupted for).
     func clearInterrupt()
     /// The XSAVE image (standard format, as PTRACE_GETREGSET NT_X86_XSTATE gives it).
@@ -126,6 +147,9 @@ extension PlatformAddressSpace {
 
 extension ExecutionContext {
     public func suspend() {}
+    public func setFacts(_ facts: TaskFacts?) {}
+    public func withdrawFacts() {}
+    public func yield() { HostThread.yield() }
 }
 
 extension Platform {

@@ -23,6 +23,12 @@ uint64_t cplatform_stub_trap_address(void);
 uint64_t cplatform_stub_entry_address(void);
 uint64_t cplatform_stub_given_address(void);
 uint64_t cplatform_stub_entry_end_address(void);
+// Where trampolines enter the stub whose call is not known beforehand; the code from there up to the entry. The number of the call that a thread makes
+// which stands at `place` in it with `number` in RAX.
+uint64_t cplatform_stub_entry_any_address(void);
+uint64_t cplatform_stub_call_at(uint64_t place, uint64_t number);
+// Where trampolines of sched_yield(2) enter; that code ends where cplatform_stub_entry_any_address begins.
+uint64_t cplatform_stub_yield_address(void);
 size_t cplatform_ring_size(void);
 size_t cplatform_ring_entries(void);
 size_t cplatform_slot_size(void);
@@ -116,6 +122,7 @@ struct cplatform_slot_event {
     int32_t has_frame;        // 0: a call that came through a trampoline; only `target` and `sequence` are set besides
     uint32_t sequence;        // counts such calls
     uint64_t target;          // where to go on after such a call, if the guest's registers do not say otherwise
+    uint64_t resume;          // with a frame: where a thread goes on that was in sched_yield(2)
 };
 
 // Whether the processor and the host let user code change FS and GS (FSGSBASE).
@@ -125,6 +132,8 @@ uint64_t cplatform_timestamp(void);
 // A slot for a new thread, whose turn it is.
 void cplatform_slot_prepare(void *slot);
 int cplatform_slot_is_gone(void *slot);
+// What the stub may answer without the Sentry: ANSWER_COUNT words, as they are in the slot, or NULL for nothing. Any thread.
+void cplatform_slot_set_answers(void *slot, const uint64_t *answers);
 enum {
     CPLATFORM_SLOT_RESUME,
     CPLATFORM_SLOT_EXIT,

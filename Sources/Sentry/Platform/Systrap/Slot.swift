@@ -28,6 +28,8 @@ import CPlatform
         case resume, exit
         /// Raise a signal, so that there is a frame.
         case frame
+        /// Let others run first, then resume.
+        case yield
     }
 
     /// Where the slot is in the Sentry, for `nudge`.
@@ -37,6 +39,22 @@ import CPlatform
     var isGone: Bool { unsafe cplatform_slot_is_gone(pointer) != 0 }
     func bury() { unsafe cplatform_slot_bury(pointer) }
     func stopSpinning() { unsafe cplatform_slot_stop_spinning(pointer) }
+
+    /// What the stub may answer by itself from now on. Any thread.
+    func setFacts(_ facts: TaskFacts?) {
+        guard let facts else { return unsafe cplatform_slot_set_answers(pointer, nil) }
+        // In the order of ANSWER_*.
+        let answers: [7 of UInt64] = [
+            1, UInt64(UInt32(bitPattern: facts.processID)) + 1, UInt64(UInt32(bitPattern: facts.threadID)) + 1, UInt64(facts.user) + 1,
+            UInt64(facts.effectiveUser) + 1, UInt64(facts.group) + 1, UInt64(facts.effectiveGroup) + 1,
+        ]
+        unsafe answers.span.withUnsafeBufferPointer { p in unsafe cplatform_slot_set_answers(pointer, p.baseAddress) }
+    }
+
+    /// The same for the slot at `address`: nothing.
+    static func withdrawFacts(_ address: UInt) {
+        if let pointer = unsafe UnsafeMutableRawPointer(bitPattern: address) { unsafe cplatform_slot_set_answers(pointer, nil) }
+    }
 
     /// Gives the turn; false when the thread had ended before.
     func give(_ action: Action, spins: UInt32) -> Bool { unsafe cplatform_slot_give(pointer, action.rawValue, spins) == 0 }

@@ -17,6 +17,8 @@ import Synchronization
     /// An image to load before guest code runs, from before the stub thread existed.
     private var pendingFloatingPoint: [UInt8]?
     private var spinning = SpinPolicy()
+    private var facts: TaskFacts?
+    private var wantsYield = false
 
     /// Process and thread number while guest code may be running, or 0; the slot's address then.
     private let running = Atomic<UInt64>(0)
@@ -30,7 +32,10 @@ import Synchronization
     // MARK: running
 
     func run(_ registers: inout Registers, in space: any PlatformAddressSpace) throws(PlatformError) -> Event {
-        if self.space !== space { try enter(space) }
+        if self.space !== space {
+            try enter(space)
+            self.slot?.setFacts(facts)
+        }
         guard let slot, let space = self.space else { throw .host(.EINVAL) }
         guard registers.areAcceptable else { return .fault(FaultInfo(signal: 11, code: 0x80, address: 0, access: nil)) }
         placement.activatePatiently(seat)
@@ -46,10 +51,34 @@ import Synchronization
         store(registers, slot)
         while true {
             spinning.begin(placement, seat)
-            if !slot.give(.resume, spins: spinning.stubSpins) { throw ended(space) }
+            if !slot.give(wantsYield ? .yield : .resume, spins: spinning.stubSpins) { throw ended(space) }
+            wantsYield = false
             try awaitTurn(slot, space)
             var found = registers
             let event = try take(slot, &found)
+            if event.has_frame != 0, event.signal == CPLATFORM_INTERRUPT_SIGNAL, found.rip >= Self.yieldCode.lowerBound,
+                found.rip < Self.entryCode.lowerBound
+            {
+                if found.rip < Self.yieldCode.upperBound {
+                    // An interrupt hit a thread in sched_yield(2), which is as good as done.
+                    found.rip = found.rip == Self.yieldCode.lowerBound ? found.r11 : event.resume
+                    found.rax = 0
+                } else {
+                    // Or one that looked whether its call has an answer: it asks the Sentry.
+                    found.rax = cplatform_stub_call_at(found.rip, found.rax)
+                    found.rip = Self.entryCode.lowerBound
+                    place = .frame(event.frame)
+                    store(found, slot)
+                    continue
+                }
+                place = .frame(event.frame)
+                if isInterruptPending.exchange(false, ordering: .sequentiallyConsistent) {
+                    registers = found
+                    return .interrupted
+                }
+                store(found, slot)
+                continue
+            }
             if event.has_frame != 0, found.rip >= Self.entryCode.lowerBound, found.rip < Self.entryCode.upperBound,
                 event.signal == CPLATFORM_INTERRUPT_SIGNAL
             {
@@ -97,6 +126,7 @@ import Synchronization
     }
 
     private static let entryCode = cplatform_stub_entry_address()..<cplatform_stub_entry_end_address()
+    private static let yieldCode = cplatform_stub_yield_address()..<cplatform_stub_entry_any_address()
     private static let trap = cplatform_stub_trap_address()
     private static let given = cplatform_stub_given_address()
 
@@ -290,6 +320,15 @@ import Synchronization
         space.slots?.giveBack(slot.index)
         forget()
     }
+
+    func setFacts(_ facts: TaskFacts?) {
+        self.facts = facts
+        slot?.setFacts(facts)
+    }
+
+    func withdrawFacts() { Slot.withdrawFacts(runningSlot.load(ordering: .acquiring)) }
+
+    func yield() { wantsYield = true }
 
     func suspend() {
         slot?.stopSpinning()

@@ -9,8 +9,8 @@ enum SchedulingCalls {
     private static let kept = SupportLevel.partial("kept and told, without effect on the host's scheduler")
 
     static let calls: [SystemCall] = [
-        SystemCall(.sched_yield) { _, _ throws(Errno) in
-            HostThread.yield()
+        SystemCall(.sched_yield) { task, _ throws(Errno) in
+            task.yield()
             return 0
         },
         SystemCall(.sched_setaffinity, setAffinity, kept),
