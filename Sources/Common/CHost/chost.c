@@ -6,6 +6,7 @@
 #include <link.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -91,6 +92,13 @@ int chost_thread_start(void (*body)(void *), void *context, size_t stack_size) {
     pthread_attr_destroy(&attributes);
     if (error) free(start);
     return error;
+}
+
+int chost_current_cpu(void) { return sched_getcpu(); }
+
+long chost_find_word(const void *bytes, size_t length, uint32_t word) {
+    const uint8_t *found = memmem(bytes, length, &word, sizeof word);
+    return found ? found - (const uint8_t *)bytes : -1;
 }
 
 uint32_t chost_hardware_capabilities(void) {

@@ -1,5 +1,7 @@
 // SAFETY: in this file every access lies within a range that was checked just before, and pointers do not leave the closures that give them.
 
+internal import CHost
+
 extension [UInt8] {
     /// A copy of the bytes of `span`, made at once.
     public init(copying span: Span<UInt8>) { self = unsafe span.withUnsafeBufferPointer { source in unsafe [UInt8](source) } }
@@ -39,5 +41,15 @@ extension InlineArray where Element == UInt8 {
     @inlinable @inline(__always) public func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
         precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size)
         return unsafe span.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: T.self)
+    }
+}
+
+extension Span<UInt8> {
+    /// Where the first `word`, little-endian and at any alignment, begins at or after `start`.
+    public func firstIndex(of word: UInt32, from start: Int) -> Int? {
+        if start >= count { return nil }
+        // SAFETY: the pointer is used only while the span is borrowed, and within its count.
+        let found = unsafe extracting(start..<count).withUnsafeBufferPointer { unsafe chost_find_word($0.baseAddress, $0.count, word) }
+        return found < 0 ? nil : start + found
     }
 }

@@ -1,3 +1,4 @@
+internal import CHost
 import LinuxABI
 public import Synchronization
 
@@ -5,6 +6,7 @@ public import Synchronization
 public final class Parker: Sendable {
     /// 0: nothing, 1: a wake-up is remembered, 2: the owner sleeps.
     private let state = Atomic<UInt32>(0)
+    private let wakerCPU = Atomic<Int32>(-1)
 
     public init() {}
 
@@ -35,7 +37,17 @@ public final class Parker: Sendable {
 
     /// The first half of `unpark`: leaves the wake-up. Whether the owner sleeps, so that `ring` must follow: best without a lock held that the owner will
     /// want, for it may run at once in place of the caller.
-    public func post() -> Bool { state.exchange(1, ordering: .acquiringAndReleasing) == 2 }
+    public func post() -> Bool {
+        if state.exchange(1, ordering: .acquiringAndReleasing) != 2 { return false }
+        wakerCPU.store(chost_current_cpu(), ordering: .relaxed)
+        return true
+    }
+
+    /// The host CPU of the thread that last woke the owner from its sleep, or -1; a hint. The owner asks, once for each sleep.
+    public func takeWakerCPU() -> Int32 {
+        if wakerCPU.load(ordering: .relaxed) < 0 { return -1 }
+        return wakerCPU.exchange(-1, ordering: .relaxed)
+    }
 
     /// The second half.
     public func ring() { HostCall.futexWake(state, count: 1) }

@@ -27,6 +27,7 @@ public final class Kernel: Sendable {
     public let tree = TreeLock()
     public let timers: TimerQueue
     public let futexes = FutexTable()
+    let sectionSearch = SectionSearch()
     /// dmesg.
     public let log = KernelLog()
     let threads = ThreadPool()

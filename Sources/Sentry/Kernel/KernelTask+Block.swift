@@ -39,6 +39,8 @@ extension KernelTask {
         }
         voluntarySwitches.wrappingAdd(1, ordering: .relaxed)
         let wasWoken = parker.park(deadline: deadline)
+        let waker = parker.takeWakerCPU()
+        if waker >= 0 { context.wasWoken(from: waker) }
         if threadGroup.timers.isDormant.load(ordering: .relaxed) {
             stateStorage.store(TaskState.running.rawValue, ordering: .sequentiallyConsistent)
             threadGroup.checkCPUTimers()

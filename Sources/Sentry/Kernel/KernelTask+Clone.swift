@@ -255,6 +255,7 @@ extension ProcessMemory {
     func fork(on platform: any Platform) throws(Errno) -> ProcessMemory {
         let copy = try space.fork(on: platform)
         let result = ProcessMemory(copy, layout: layout.withLock { $0 }, dumpable: dumpable.load(ordering: .relaxed))
+        result.processors.inherit(processors)
         result.membarrierRegistrations.store(membarrierRegistrations.load(ordering: .relaxed), ordering: .relaxed)
         return result
     }

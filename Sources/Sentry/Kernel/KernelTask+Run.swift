@@ -81,12 +81,19 @@ extension KernelTask {
     }
 
     /// sched_yield(2): others run before the guest does. Own thread.
-    public func yield() { context.yield() }
+    public func yield() {
+        if processor.load(ordering: .relaxed) >= 0, let processors = memory?.processors, processors.hasWaiters {
+            processors.reconsider(self)
+        } else {
+            context.yield()
+        }
+    }
 
     /// Tells the platform what it may answer by itself: nothing that anybody wants to see or to decide about.
     private func publishFacts() {
         areFactsStale = false
-        if kernel.isTracing { return context.setFacts(nil) }
+        // Whoever has a seat gives it away in sched_yield(2).
+        if kernel.isTracing || memory?.processors.isStrict == true { return context.setFacts(nil) }
         let user = credentials.user, group = credentials.group
         context.setFacts(
             TaskFacts(
@@ -237,6 +244,7 @@ extension KernelTask {
             if bits & Interrupt.processor != 0 {
                 interrupts.bitwiseAnd(~Interrupt.processor, ordering: .sequentiallyConsistent)
                 memory?.processors.reconsider(self)
+                noteProcessorChange()
                 continue
             }
             if bits & Interrupt.notice != 0 {

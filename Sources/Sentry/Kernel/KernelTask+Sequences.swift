@@ -44,6 +44,30 @@ extension KernelTask {
         }
         sequences = SequenceArea(address: address, length: length, signature: signature)
         areSequencesDisturbed = true
+        if memory.processors.watch(signature), !memory.processors.isStrict { examineCode(from: 0, to: .max) }
+    }
+
+    /// Code was mapped, or data became code: whether there may be critical sections in it. Own thread.
+    public func examineCode(from start: UInt64, to end: UInt64) {
+        guard let memory, let signature = memory.processors.watchedSignature, !memory.processors.isStrict else { return }
+        for (address, code) in memory.space.mappedCode(from: start, to: end)
+        where kernel.sectionSearch.mayHoldSections(code, signature, at: address, memory.space) {
+            return useSeats(memory)
+        }
+    }
+
+    /// There are critical sections, or there may be: threads need seats from now on.
+    private func useSeats(_ memory: ProcessMemory) {
+        guard memory.processors.becomeStrict() else { return }
+        let others = kernel.tree.withLock { proof in namespace.tree[proof].tasks.values.filter { $0 !== self && $0.memory === memory } }
+        for task in others { task.post(Interrupt.processor) }
+        noteProcessorChange()
+    }
+
+    /// The processor may be another one from now on, or a seat. Own thread.
+    func noteProcessorChange() {
+        areSequencesDisturbed = true
+        areFactsStale = true
     }
 
     /// What PTRACE_GET_RSEQ_CONFIGURATION tells. While the task stands in a ptrace stop.
@@ -62,14 +86,27 @@ extension KernelTask {
     /// Before guest code runs: sits down on a processor, aborts a critical section that was disturbed, and writes the numbers when they changed.
     /// False when something else is to be done first. Own thread.
     func prepareSequences(_ memory: ProcessMemory) -> Bool {
+        if !memory.processors.isStrict {
+            if !areSequencesDisturbed { return true }
+            return writeSequences(Int32(truncatingIfNeeded: virtualProcessor), memory)
+        }
         if processor.load(ordering: .relaxed) < 0, !waitForProcessor(memory) { return false }
         let seat = processor.load(ordering: .relaxed)
         // Taken away again: the bit that says so is set.
         if seat < 0 { return false }
         if isSeatFresh.load(ordering: .relaxed) { isSeatFresh.store(false, ordering: .relaxed) }
         if seat == shownProcessor.load(ordering: .relaxed), !areSequencesDisturbed { return true }
+        return writeSequences(seat, memory)
+    }
+
+    /// Aborts a section that was disturbed, and writes the processor's number if it is another one. False when something else is to be done first.
+    private func writeSequences(_ seat: Int32, _ memory: ProcessMemory) -> Bool {
         do throws(Errno) {
-            try abortSequence(memory.space)
+            if try abortSequence(memory.space), !memory.processors.isStrict {
+                // It was not found in the code.
+                useSeats(memory)
+                return false
+            }
             if seat != shownProcessor.load(ordering: .relaxed) { try writeProcessor(UInt32(bitPattern: seat), memory.space) }
         } catch {
             forceSignal(.kernel(Signal.SIGSEGV))
@@ -109,12 +146,13 @@ extension KernelTask {
         return true
     }
 
-    /// Moves a thread that stands in its critical section to the section's abort address; EFAULT or EINVAL when what describes it is bad.
-    private func abortSequence(_ space: AddressSpace) throws(Errno) {
+    /// Moves a thread that stands in its critical section to the section's abort address; EFAULT or EINVAL when what describes it is bad. Whether
+    /// the thread has used a section.
+    @discardableResult private func abortSequence(_ space: AddressSpace) throws(Errno) -> Bool {
         typealias R = RestartableSequences
         let place = sequences.address + R.criticalSection
         let pointer: UInt64 = try space.load(place)
-        if pointer == 0 { return }
+        if pointer == 0 { return false }
         guard pointer < addressLimit else { throw .EINVAL }
         let section = StructureBytes(try space.copyIn(from: pointer, count: R.criticalSectionSize))
         let version: UInt32 = section.get(0), flags: UInt32 = section.get(4)
@@ -126,12 +164,37 @@ extension KernelTask {
         if try space.load(abort - 4, as: UInt32.self) != sequences.signature { throw .EINVAL }
         if registers.rip &- start >= length {
             try space.store(UInt64(0), to: place)
-            return
+            return true
         }
         // Flags that ask not to be restarted are gone from Linux.
         if flags != 0 { throw .EINVAL }
         if try space.load(sequences.address + R.flags, as: UInt32.self) != 0 { throw .EINVAL }
         try space.store(UInt64(0), to: place)
         registers.rip = abort
+        return true
+    }
+}
+
+/// Which code has been looked through for critical sections, in a whole sandbox: programs share their libraries.
+final class SectionSearch: Sendable {
+    private struct Question: Hashable {
+        var code: AddressSpace.MappedCode
+        var signature: UInt32
+    }
+    private let answers = Lock<[Question: Bool]>([:])
+    /// More are forgotten.
+    private static let maximum = 1024
+
+    /// Whether the signature stands in `code`, which is mapped at `address`, as it does in front of a section's abort address. A file that was written over in
+    /// place may get the answer of before, which is put right when a thread's area points to a section.
+    func mayHoldSections(_ code: AddressSpace.MappedCode, _ signature: UInt32, at address: UInt64, _ space: AddressSpace) -> Bool {
+        let question = Question(code: code, signature: signature)
+        if let answer = answers.withLock({ $0[question] }) { return answer }
+        let answer = space.holdsWord(signature, at: address, length: code.length)
+        answers.withLock { answers in
+            if answers.count >= Self.maximum { answers = [:] }
+            answers[question] = answer
+        }
+        return answer
     }
 }

@@ -200,7 +200,7 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// What the platform may answer by itself has changed.
     var areFactsStale = true
     /// Something other than a system call interrupted guest code, or the numbers of the area are not written yet.
-    var areSequencesDisturbed = false
+    var areSequencesDisturbed = true
 
     init(
         container: Container, threadGroup: ThreadGroup, threadID: Int32, context: any ExecutionContext, resources: TaskResources,

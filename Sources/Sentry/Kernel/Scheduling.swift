@@ -39,8 +39,8 @@ extension KernelTask {
     public var schedulingState: SchedulingState { scheduling.withLock { $0 } }
     public func changeScheduling(_ body: (inout SchedulingState) -> Void) {
         scheduling.withLock { body(&$0) }
-        let seat = processor.load(ordering: .relaxed)
-        if seat >= 0, !mayRun(on: Int(seat)) { post(Interrupt.processor) }
+        let shown = max(processor.load(ordering: .relaxed), shownProcessor.load(ordering: .relaxed))
+        if shown >= 0, !mayRun(on: Int(shown)) { post(Interrupt.processor) }
     }
     /// nice(2): -20 to 19. Any thread.
     public var nice: Int32 {

@@ -2,7 +2,11 @@ import Host
 import SentryPlatform
 import Synchronization
 
-/// Who of an address space's threads runs on which virtual processor, for those that use restartable sequences (rseq(2)).
+/// Who of an address space's threads runs on which virtual processor, where critical sections of restartable sequences (rseq(2)) may run.
+///
+/// The C library registers every thread, if only to know its processor's number. As long as no code is there that could be a section, numbers mean nothing
+/// else, and every thread has the one that getcpu(2) tells. A section needs its signature in front of its abort address, so code that is mapped is looked
+/// through for it, and once it is found, or a thread's area points to a section, the address space is `strict`:
 ///
 /// A restartable sequence is right only if no two threads run guest code under the same processor number. The host schedules stub threads without
 /// telling, so the numbers are seats: a thread needs one to enter guest code and keeps it while it serves itself in the Sentry. A seat of a thread
@@ -21,10 +25,37 @@ final class VirtualProcessors: Sendable {
     }
     private let state = Lock(State())
     private let isContended = Atomic<Bool>(false)
+    private let strict = Atomic<Bool>(false)
+    /// The signature that threads have registered, above it a bit that says that there is one; 0 for none.
+    private let watched = Atomic<UInt64>(0)
     /// How long a thread may keep others waiting, in nanoseconds.
     private static let slice: UInt64 = 4_000_000
 
     init() {}
+
+    /// Whether seats are needed.
+    var isStrict: Bool { strict.load(ordering: .relaxed) }
+
+    /// What newly mapped code is to be looked through for.
+    var watchedSignature: UInt32? {
+        let value = watched.load(ordering: .relaxed)
+        return value == 0 ? nil : UInt32(truncatingIfNeeded: value)
+    }
+
+    /// A thread registers: whether it is the first with this signature.
+    func watch(_ signature: UInt32) -> Bool {
+        let value = UInt64(signature) | 1 << 32
+        return watched.exchange(value, ordering: .relaxed) != value
+    }
+
+    /// Seats are needed from now on: whether they were not before.
+    func becomeStrict() -> Bool { !strict.exchange(true, ordering: .sequentiallyConsistent) }
+
+    /// A child of fork(2) has the same code and registrations.
+    func inherit(_ parent: VirtualProcessors) {
+        strict.store(parent.strict.load(ordering: .relaxed), ordering: .relaxed)
+        watched.store(parent.watched.load(ordering: .relaxed), ordering: .relaxed)
+    }
 
     /// Whether threads wait for a seat.
     var hasWaiters: Bool { isContended.load(ordering: .relaxed) }

@@ -70,3 +70,64 @@ extension AddressSpace: GuestCode {
         guard try forceCopyOut(bytes.span, to: address) == bytes.count else { throw .EIO }
     }
 }
+
+extension AddressSpace {
+    /// Part of a file that is mapped for execution.
+    public struct MappedCode: Hashable, Sendable {
+        /// Which file, and how long it was.
+        public var file: MappingIdentity
+        public var size: UInt64
+        public var offset, length: UInt64
+        public init(file: MappingIdentity, size: UInt64, offset: UInt64, length: UInt64) {
+            self.file = file
+            self.size = size
+            self.offset = offset
+            self.length = length
+        }
+    }
+
+    /// What is mapped for execution between `start` and `end`, with its addresses.
+    public func mappedCode(from start: UInt64 = 0, to end: UInt64 = .max) -> [(address: UInt64, code: MappedCode)] {
+        state.withLock { state in
+            var result: [(address: UInt64, code: MappedCode)] = []
+            for index in 0..<state.regions.count {
+                let entry = state.regions[index]
+                if entry.end <= start { continue }
+                if entry.start >= end { break }
+                guard entry.value.protection.contains(.execute), let object = entry.value.object else { continue }
+                result.append(
+                    (
+                        entry.start,
+                        MappedCode(
+                            file: object.mappingIdentity, size: object.mappableSize, offset: entry.value.offset,
+                            length: entry.end - entry.start)
+                    ))
+            }
+            return result
+        }
+    }
+
+    /// Whether `word` stands anywhere in `length` bytes from `address` on, other than as the operand of an instruction that loads a constant (b8 to bf).
+    public func holdsWord(_ word: UInt32, at address: UInt64, length: UInt64) -> Bool {
+        let step = 1 << 16
+        var buffer = [UInt8](repeating: 0, count: step)
+        var place = address
+        let end = address + length
+        while place < end {
+            var span = buffer.mutableSpan
+            var part = span._mutatingExtracting(0..<min(step, Int(end - place)))
+            guard let done = try? forceCopyIn(from: place, into: &part), done > 0 else { return false }
+            let bytes = buffer.span.extracting(0..<done)
+            var from = 0
+            while let index = bytes.firstIndex(of: word, from: from) {
+                // The first word of a later piece was the last one of the piece before.
+                if index == 0 ? place == address : bytes[index - 1] & 0xf8 != 0xb8 { return true }
+                from = index + 1
+            }
+            // The pieces overlap, by what precedes a word too.
+            if done < step { break }
+            place += UInt64(step - 4)
+        }
+        return false
+    }
+}

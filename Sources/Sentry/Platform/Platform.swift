@@ -112,6 +112,8 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func interrupt()
     /// The task is about to wait for something, and is not running until its next `run`: its CPU may serve another task meanwhile. Own thread.
     func suspend()
+    /// The task was woken by a thread that runs on the host's CPU `number`; a hint. Own thread.
+    func wasWoken(from number: Int32)
     /// What the platform may answer by itself from now on, without an event: nil for nothing. Own thread.
     func setFacts(_ facts: TaskFacts?)
     /// Nothing, from now on. Any thread.
@@ -147,6 +149,7 @@ extension PlatformAddressSpace {
 
 extension ExecutionContext {
     public func suspend() {}
+    public func wasWoken(from number: Int32) {}
     public func setFacts(_ facts: TaskFacts?) {}
     public func withdrawFacts() {}
     public func yield() { HostThread.yield() }

@@ -22,6 +22,12 @@ static inline long chost_syscall(long number, long a, long b, long c, long d, lo
 // Tells the processor that this is a loop of looking.
 static inline void chost_pause(void) { __builtin_ia32_pause(); }
 
+// The CPU that the caller runs on, or -1.
+int chost_current_cpu(void);
+
+// The offset of the first `word` (little-endian, at any alignment) in `bytes`, or -1.
+long chost_find_word(const void *bytes, size_t length, uint32_t word);
+
 // Sends `length` bytes and `descriptor_count` descriptors (SCM_RIGHTS) in one message: bytes sent, or -errno.
 long chost_send_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, size_t descriptor_count, int flags);
 

@@ -138,6 +138,8 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
         space = nil
     }
 
+    func wasWoken(from number: Int32) { placement.attract(seat, to: number) }
+
     func suspend() { placement.deactivate(seat) }
 
     func release() {

@@ -14,8 +14,11 @@ final class Placement: Sendable {
         fileprivate var stubThread: Int32 = 0
         /// The CPU that the host thread spins on, or -1.
         fileprivate let spinSlot = Atomic<Int>(-1)
-        /// Since when it shares its CPU while another has nothing to do (time-stamp counter); 0: it does not. Own thread only.
-        fileprivate var crowdedSince: UInt64 = 0
+        /// How often in a row it was woken from another CPU, how often that must be before it goes there, and how often it has waited since it was moved apart
+        /// the last time. Own thread only.
+        fileprivate var distantWakes = 0
+        fileprivate var patience = Placement.leastPatience
+        fileprivate var quietWaits = 0
     }
     /// `seats` is guarded by the placement's lock; the rest is immutable or atomic.
     private final class CPU: @unchecked Sendable {
@@ -23,6 +26,8 @@ final class Placement: Sendable {
         let activeCount = Atomic<Int>(0)
         /// Guarded by the placement's lock.
         var seats: [Seat] = []
+        /// Since when several tasks have been active here without a break (time-stamp counter), or 0.
+        let crowdedSince = Atomic<UInt64>(0)
         /// Guarded by the placement's lock: a host thread spins here.
         var hasSpinner = false
         init(number: Int32) { self.number = number }
@@ -77,8 +82,8 @@ final class Placement: Sendable {
         }
     }
 
-    /// How long a task shares its CPU, while another has nothing to do, before it moves there: tasks that wake each other and wait in turn are best
-    /// together, and never run for so long.
+    /// How long a CPU has several active tasks, while another has nothing to do, before one moves there: tasks that wake each other and wait in turn are best
+    /// together, and never run at once for so long.
     static let crowdedMicroseconds: Int64 = 500
     private static let crowdedCycles: UInt64 = 1_250_000
 
@@ -92,13 +97,9 @@ final class Placement: Sendable {
                 add(seat, seat.slot.load(ordering: .relaxed))
             }
         }
-        guard isCrowded(seat) else { return seat.crowdedSince = 0 }
-        let now = cplatform_timestamp()
-        if seat.crowdedSince == 0 {
-            seat.crowdedSince = now
-        } else if now &- seat.crowdedSince > Self.crowdedCycles {
-            spread(seat)
-        }
+        guard isCrowded(seat) else { return }
+        let since = cpus[slot].crowdedSince.load(ordering: .relaxed)
+        if since != 0, cplatform_timestamp() &- since > Self.crowdedCycles { spread(seat) }
     }
 
     /// Whether the active `seat` shares its CPU while another CPU has nothing to do.
@@ -110,8 +111,28 @@ final class Placement: Sendable {
 
     /// Moves the crowded `seat` to a CPU that has nothing to do.
     func spread(_ seat: Seat) {
-        seat.crowdedSince = 0
-        if isCrowded(seat) { lock.withLock { _ in disperse(seat) } }
+        guard isCrowded(seat) else { return }
+        lock.withLock { _ in disperse(seat) }
+        seat.patience = min(2 * seat.patience, Self.mostPatience)
+        seat.distantWakes = 0
+        seat.quietWaits = 0
+    }
+
+    private static let leastPatience = 3
+    private static let mostPatience = 256
+
+    /// The waiting `seat` was woken by a thread on CPU `number`. Tasks that wake each other across CPUs pay for it each time, so it goes there when this
+    /// happens again and again; later each time that it had to be moved apart. Own thread.
+    func attract(_ seat: Seat, to number: Int32) {
+        let slot = seat.slot.load(ordering: .relaxed)
+        guard slot >= 0 else { return }
+        seat.quietWaits += 1
+        if seat.quietWaits > Self.mostPatience { seat.patience = Self.leastPatience }
+        if cpus[slot].number == number { return seat.distantWakes = 0 }
+        seat.distantWakes += 1
+        guard seat.distantWakes >= seat.patience, let other = cpus.firstIndex(where: { $0.number == number }) else { return }
+        seat.distantWakes = 0
+        lock.withLock { _ in if !seat.isActive.load(ordering: .relaxed) { move(seat, to: other) } }
     }
 
     // MARK: spinning
@@ -154,7 +175,6 @@ final class Placement: Sendable {
 
     /// The task is about to wait. When that leaves its CPU with nothing to do, a task of a CPU with several comes over if `pulling`.
     func deactivate(_ seat: Seat, pulling: Bool = true) {
-        seat.crowdedSince = 0
         if !seat.isActive.load(ordering: .relaxed) { return }
         lock.withLock { _ in
             let slot = seat.slot.load(ordering: .relaxed)
@@ -205,14 +225,22 @@ final class Placement: Sendable {
 
     private func add(_ seat: Seat, _ slot: Int) {
         cpus[slot].seats.append(seat)
-        if cpus[slot].activeCount.add(1, ordering: .relaxed).newValue == 1 { idleCount.subtract(1, ordering: .relaxed) }
+        switch cpus[slot].activeCount.add(1, ordering: .relaxed).newValue {
+        case 1: idleCount.subtract(1, ordering: .relaxed)
+        case 2: cpus[slot].crowdedSince.store(cplatform_timestamp(), ordering: .relaxed)
+        default: break
+        }
     }
 
     private func remove(_ seat: Seat, _ slot: Int) {
         guard let index = cpus[slot].seats.firstIndex(where: { $0 === seat }) else { return }
         cpus[slot].seats.swapAt(index, cpus[slot].seats.count - 1)
         cpus[slot].seats.removeLast()
-        if cpus[slot].activeCount.subtract(1, ordering: .relaxed).newValue == 0 { idleCount.add(1, ordering: .relaxed) }
+        switch cpus[slot].activeCount.subtract(1, ordering: .relaxed).newValue {
+        case 0: idleCount.add(1, ordering: .relaxed)
+        case 1: cpus[slot].crowdedSince.store(0, ordering: .relaxed)
+        default: break
+        }
     }
 
     private func move(_ seat: Seat, to slot: Int) {

@@ -43,11 +43,11 @@ struct SpinPolicy {
         }
     }
 
-    /// Back to the stub's CPU.
+    /// Back to the stub's CPU; proof begins anew. A task that waits now and then would pay for the way there and back each time.
     mutating func stop(_ placement: borrowing Placement, _ seat: Placement.Seat) {
+        shortRuns = 0
         guard isSpinning else { return }
         isSpinning = false
-        shortRuns = 0
         placement.releaseSpinner(seat)
     }
 }

@@ -321,6 +321,8 @@ import Synchronization
         forget()
     }
 
+    func wasWoken(from number: Int32) { placement.attract(seat, to: number) }
+
     func setFacts(_ facts: TaskFacts?) {
         self.facts = facts
         slot?.setFacts(facts)

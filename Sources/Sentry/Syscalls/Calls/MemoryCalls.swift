@@ -137,7 +137,9 @@ enum MemoryCalls {
             request.object = try file.mappable(task)
         }
         if flags.contains(.MAP_LOCKED), !mayLock(task) { throw .EPERM }
-        return Int(bitPattern: UInt(try space.map(request)))
+        let address = try space.map(request)
+        if request.object != nil, protection.contains(.execute) { task.examineCode(from: address, to: address &+ arguments[1]) }
+        return Int(bitPattern: UInt(address))
     }
 
     private static func mprotect(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
@@ -149,6 +151,7 @@ enum MemoryCalls {
         try task.space().protect(
             arguments[0], length: arguments[1], protection: Protection(rawValue: UInt8(truncatingIfNeeded: bits & 7)), growsDown: grows != 0
         )
+        if bits & 4 != 0 { task.examineCode(from: arguments[0], to: arguments[0] &+ arguments[1]) }
         return 0
     }
 
