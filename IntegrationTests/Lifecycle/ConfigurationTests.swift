@@ -228,6 +228,16 @@ extension IntegrationTests {
             #expect(outcome.output.contains("status 137") || outcome.status == 137, outcome.report)
         }
 
+        /// Each program fills 8 MiB, and so many fit only when those of the ones before are free again.
+        @Test func memoryOfEndedProgramsIsFree() throws {
+            for line in ["exec /programs/families chain 20", "for i in 1 2 3 4 5 6 7 8; do /programs/families chain 0; done; exit $?"] {
+                var spec = ContainerSpec(shell: line)
+                spec.edit = { $0["linux"]["resources"] = ["memory": ["limit": .number(24 << 20)]] }
+                let outcome = try sandboxed(spec)
+                #expect(outcome.status == 9, outcome.report)
+            }
+        }
+
         @Test func taskLimit() throws {
             var spec = ContainerSpec(shell: "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 5 & done 2>&1; echo end")
             spec.edit = { $0["linux"]["resources"] = ["pids": ["limit": 8]] }

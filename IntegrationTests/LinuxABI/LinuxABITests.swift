@@ -5,7 +5,7 @@ extension IntegrationTests {
     @Suite struct LinuxABI {
         static let programs = [
             "files", "processes", "signals", "threads", "memory", "pipes", "sockets", "timers", "credentials", "jobs", "limits", "proc",
-            "rseq", "ptrace", "accounting", "sysvipc",
+            "rseq", "ptrace", "accounting", "sysvipc", "families",
         ]
 
         @Test(arguments: programs)
