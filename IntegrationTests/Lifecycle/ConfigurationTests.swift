@@ -231,7 +231,7 @@ extension IntegrationTests {
         /// Each program fills 8 MiB, and so many fit only when those of the ones before are free again.
         @Test func memoryOfEndedProgramsIsFree() throws {
             for line in ["exec /programs/families chain 20", "for i in 1 2 3 4 5 6 7 8; do /programs/families chain 0; done; exit $?"] {
-                var spec = ContainerSpec(shell: line)
+                var spec = ContainerSpec(program: ["/bin/sh", "-c", line])
                 spec.edit = { $0["linux"]["resources"] = ["memory": ["limit": .number(24 << 20)]] }
                 let outcome = try sandboxed(spec)
                 #expect(outcome.status == 9, outcome.report)

@@ -219,51 +219,6 @@ import Testing
         }
     }
 
-    @Test(arguments: TestPlatform.allCases) func postponedChangesComeWithTheNextBatch(_ on: TestPlatform) throws {
-        try onThread {
-            // mov (%rax),%rcx; syscall; jmp back
-            let guest = try Guest(on, [0x48, 0x8b, 0x08, 0x0f, 0x05, 0xeb, 0xf9])
-            defer {
-                guest.context.release()
-                guest.space.destroy()
-            }
-            var registers = guest.entry { $0.rax = Guest.data }
-            func touch(_ address: UInt64) throws -> Bool {
-                registers.rip = Guest.code
-                registers.rax = address
-                return try guest.context.run(&registers, in: guest.space) == .systemCall
-            }
-            func map(_ address: UInt64, offset: UInt64 = 0) -> MappingOperation {
-                .map(address: address, length: 4096, protection: .read, file: .memoryFile, offset: offset)
-            }
-            #expect(try touch(Guest.data))
-            try guest.space.postpone([map(0x70_0000), map(0x71_0000)])
-            #expect(try !touch(0x70_0000))
-            try guest.space.postpone([.unmap(address: 0x71_0000, length: 4096)])
-            try guest.space.apply([map(0x72_0000)])
-            #expect(try touch(0x70_0000))
-            #expect(try !touch(0x71_0000))
-            #expect(try touch(0x72_0000))
-            // What cannot be made does not spoil the batch that it comes with.
-            try guest.space.postpone([map(0x73_0000, offset: 1), map(0x74_0000)])
-            try guest.space.apply([map(0x75_0000)])
-            #expect(try touch(0x75_0000))
-            // A new thread sees what was postponed, a reused one too.
-            for round in 0..<3 as Range<UInt64> {
-                let address = 0x80_0000 + round * 0x10000
-                try guest.space.postpone([map(address)])
-                let platform = try on.shared
-                let isThere = try Worker {
-                    let context = try platform.makeContext()
-                    defer { context.release() }
-                    var registers = guest.entry { $0.rax = address }
-                    return try context.run(&registers, in: guest.space) == .systemCall
-                }.wait()
-                #expect(isThere)
-            }
-        }
-    }
-
     @Test(arguments: TestPlatform.allCases) func changesBeforeTheFirstThreadAreMadeForIt(_ on: TestPlatform) throws {
         try onThread {
             // mov (%rax),%rcx; syscall

@@ -51,7 +51,7 @@ extension AddressSpace: GuestCode {
             state.runs.insert(page, page + pageSize, value)
             defer { discard(Removed(runs: old)) }
             try applyOrDie(
-                &state, [mapOperation(RunEntry(start: page, end: page + pageSize, value: value), region.protection, populate: true)])
+                [mapOperation(RunEntry(start: page, end: page + pageSize, value: value), region.protection, populate: true)])
         }
     }
 

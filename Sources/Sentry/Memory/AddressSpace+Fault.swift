@@ -44,7 +44,7 @@ extension AddressSpace {
             do {
                 try backMissing(&state, region: index, region.start, region.end, around: address, &operations)
                 if state.runs.index(containing: address) == nil { return .signal(number: SIGBUS, code: BUS_ADRERR) }
-                try apply(&state, operations)
+                try apply(operations)
                 return .resolved
             } catch {
                 switch error {
@@ -59,12 +59,6 @@ extension AddressSpace {
         if fault.signal == SIGBUS {
             // Beyond the end of a file that the host keeps; or the container's memory is full.
             return run.value.isMemory ? .outOfMemory : .signal(number: SIGBUS, code: BUS_ADRERR)
-        }
-        let start = max(run.start, region.start), end = min(run.end, region.end)
-        let piece = RunEntry(start: start, end: end, value: run.value.advanced(by: start - run.start))
-        if fault.code == SEGV_MAPERR, fault.access != .write, !state.postponed.isEmpty {
-            do { try apply(&state, [mapOperation(piece, protection)]) } catch { return error == .ESRCH ? .resolved : .outOfMemory }
-            return .resolved
         }
         let mayWrite = protection.contains(.write) && fault.access != .read && fault.access != .execute
         if mayWrite, run.value.isCopyOnWrite || !run.value.isWritable {
@@ -81,8 +75,10 @@ extension AddressSpace {
             return .signal(number: SIGSEGV, code: SEGV_ACCERR)
         }
         // Another thread has just mended it, or a batch had failed: map it (again).
+        let start = max(run.start, region.start), end = min(run.end, region.end)
+        let piece = RunEntry(start: start, end: end, value: run.value.advanced(by: start - run.start))
         do {
-            try apply(&state, [mapOperation(piece, protection)])
+            try apply([mapOperation(piece, protection)])
             return .resolved
         } catch {
             return error == .ESRCH ? .resolved : .outOfMemory
@@ -113,7 +109,7 @@ extension AddressSpace {
         state.addRegion(start, region.start, region.value)
         guard let found = state.regions.index(containing: address) else { return nil }
         try? backMissing(&state, region: found, start, region.start, &operations)
-        try? apply(&state, operations)
+        try? apply(operations)
         return found
     }
 
@@ -140,7 +136,7 @@ extension AddressSpace {
                 let piece = RunEntry(start: start, end: start + length, value: value)
                 _ = state.runs.remove(piece.start, piece.end)
                 state.runs.insert(piece.start, piece.end, value)
-                try apply(&state, [mapOperation(piece, region.value.protection)])
+                try apply([mapOperation(piece, region.value.protection)])
                 return .success(())
             } catch {
                 return .failure(error)
@@ -160,7 +156,7 @@ extension AddressSpace {
                 let high = run.start &+ (sharing.end &- run.value.offset)
                 setCopyOnWrite(&state, low, high, false)
                 do {
-                    try apply(&state, [.protect(address: low, length: high - low, protection: region.value.protection)])
+                    try apply([.protect(address: low, length: high - low, protection: region.value.protection)])
                 } catch {
                     return .failure(error)
                 }
@@ -245,7 +241,7 @@ extension AddressSpace {
         }
         do {
             // The new pages replace the old ones in the stub before those may go to somebody else.
-            try apply(&state, [mapOperation(piece, region.value.protection, populate: true)])
+            try apply([mapOperation(piece, region.value.protection, populate: true)])
         } catch {
             platformSpace.destroy()
             discard(Removed(runs: old))

@@ -71,16 +71,10 @@ extension AddressSpace {
         if !removed.runs.isEmpty { operations.append(.unmap(address: address, length: length)) }
         for run in runs { operations.append(mapOperation(run, value.protection)) }
         do {
-            // A program touches new anonymous memory at once, files perhaps later.
-            let isFile = request.object != nil && !isShared
-            if isFile || !removed.runs.isEmpty {
-                try applyLater(&state, operations, address, end, removed: removed.runs)
-            } else {
-                try apply(&state, operations)
-            }
+            try apply(operations)
         } catch {
             // Nothing of the new mapping may stay in the stub, and nothing of the old.
-            try? applyOrDie(&state, [.unmap(address: address, length: length)])
+            try? applyOrDie([.unmap(address: address, length: length)])
             discard(removed)
             discard(Removed(runs: runs))
             throw error
@@ -172,10 +166,7 @@ extension AddressSpace {
         }
         let removed = remove(&state, start, end)
         defer { discard(removed) }
-        if removed.runs.isEmpty { return }
-        try orDie { () throws(Errno) in
-            try applyLater(&state, [.unmap(address: start, length: end - start)], start, end, removed: removed.runs)
-        }
+        if !removed.runs.isEmpty { try applyOrDie([.unmap(address: start, length: end - start)]) }
     }
 
     /// Where brk(2)'s heap begins; set once by the loader. The heap of a program at low addresses begins above what the platform may put there, as far as it

@@ -97,12 +97,7 @@ extension AddressSpace {
         }
         defer { state.regions.coalesce(start, end) }
         do {
-            // Of postponed places only: else the protection may be relied on.
-            if state.postponed.contains(where: { $0.lowerBound <= start && end <= $0.upperBound }) {
-                try applyLater(&state, operations, start, end, removed: [])
-            } else {
-                try apply(&state, operations)
-            }
+            try apply(operations)
         } catch {
             // The host could not cut its mappings further: what the stub may do now is unknown.
             platformSpace.destroy()
@@ -172,7 +167,7 @@ extension AddressSpace {
                 if let grown = state.regions.index(containing: region.end), !value.protection.isEmpty {
                     try? backMissing(&state, region: grown, region.end, end, &operations)
                 }
-                try apply(&state, operations)
+                try apply(operations)
                 return address
             }
             guard flags.contains(.MREMAP_MAYMOVE) else { throw .ENOMEM }
@@ -195,7 +190,7 @@ extension AddressSpace {
             operations.append(mapOperation(entry, value.protection))
         }
         if old > 0 { operations.append(.unmap(address: address, length: old)) }
-        try applyOrDie(&state, operations)
+        try applyOrDie(operations)
         if old > 0 {
             _ = state.runs.remove(address, address + moved)
             if flags.contains(.MREMAP_DONTUNMAP) {
@@ -210,7 +205,7 @@ extension AddressSpace {
         if !value.protection.isEmpty, let index = state.regions.index(containing: target) {
             var more: [MappingOperation] = []
             try? backMissing(&state, region: index, target, target + new, &more)
-            try apply(&state, more)
+            try apply(more)
         }
         return target
     }

@@ -15,8 +15,6 @@ public final class AddressSpace: Sendable {
     static let pieceSize: UInt64 = 1 << 30
     /// Linux's default vm.heap-stack gap: pages kept free below a region that grows down.
     static let stackGuardGap: UInt64 = 256 * pageSize
-    /// Places whose mappings may wait for the next batch.
-    private static let maximumPostponed = 16
 
     /// For `ExecutionContext.run`.
     public let platformSpace: any PlatformAddressSpace
@@ -123,40 +121,18 @@ public final class AddressSpace: Sendable {
 
     // MARK: the stub
 
-    /// Changes the stub's memory, and makes the changes that were postponed.
-    func apply(_ state: inout SpaceState, _ operations: [MappingOperation]) throws(Errno) {
-        if operations.isEmpty { return }
-        state.postponed = []
-        try platformSpace.apply(operations)
+    func apply(_ operations: [MappingOperation]) throws(Errno) {
+        if !operations.isEmpty { try platformSpace.apply(operations) }
     }
 
     /// Applies a batch that must not half-succeed: when the host refuses it, the stub no longer agrees with the books and ends.
-    func applyOrDie(_ state: inout SpaceState, _ operations: [MappingOperation]) throws(Errno) {
-        try orDie { () throws(Errno) in try apply(&state, operations) }
-    }
-
-    func orDie(_ body: () throws(Errno) -> Void) throws(Errno) {
+    func applyOrDie(_ operations: [MappingOperation]) throws(Errno) {
         do {
-            try body()
+            try apply(operations)
         } catch {
             platformSpace.destroy()
             throw error
         }
-    }
-
-    /// Changes the stub's memory with the next batch only, where nobody can tell, and else at once: the stub has nothing in [start, end) yet, or only what
-    /// is postponed too, and loses no pages that somebody else could get meanwhile. `removed`: the runs that were there.
-    ///
-    /// Program loaders map a file, map other parts of it over that, cut it and protect it before they touch it: so all of it is one trip.
-    func applyLater(_ state: inout SpaceState, _ operations: [MappingOperation], _ start: UInt64, _ end: UInt64, removed: [RunEntry])
-        throws(Errno)
-    {
-        if operations.isEmpty { return }
-        let isFree = removed.isEmpty && state.postponed.count < Self.maximumPostponed
-        let isWithin = state.postponed.contains { $0.lowerBound <= start && end <= $0.upperBound }
-        guard isFree || isWithin, !removed.contains(where: { $0.value.isMemory }) else { return try apply(&state, operations) }
-        if !isWithin { state.postponed.append(start..<end) }
-        try platformSpace.postpone(operations)
     }
 
     // MARK: backing

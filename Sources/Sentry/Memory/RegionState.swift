@@ -131,8 +131,6 @@ struct SpaceState: Sendable {
 
     /// Shared with the processes forked from this one, and with the one it was forked from.
     let history: ForkHistory
-    /// Places that were empty and whose mappings have been left to the next batch, whatever lies in them.
-    var postponed: [Range<UInt64>] = []
 
     init(limits: MemoryLimits, history: ForkHistory = ForkHistory()) {
         self.limits = limits

@@ -23,7 +23,6 @@ public final class NullPlatform: Platform {
 public final class NullAddressSpace: PlatformAddressSpace {
     private struct State {
         var batches: [[MappingOperation]] = []
-        var postponed: [MappingOperation] = []
         var failure: Errno?
         var death: StubDeath?
     }
@@ -35,11 +34,9 @@ public final class NullAddressSpace: PlatformAddressSpace {
         try state.withLock { state throws(Errno) in
             if state.death != nil { throw .ESRCH }
             if let failure = state.failure { throw failure }
-            state.batches.append(state.postponed + operations)
-            state.postponed = []
+            state.batches.append(operations)
         }
     }
-    public func postpone(_ operations: [MappingOperation]) throws(Errno) { state.withLock { $0.postponed += operations } }
     public var deathReason: StubDeath? { state.withLock { $0.death } }
     public func destroy() { state.withLock { $0.death = $0.death ?? .destroyed } }
 

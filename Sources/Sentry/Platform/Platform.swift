@@ -64,9 +64,6 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     /// them. On an error the ones before the failing one have been made; which they are is not told, so the caller maps again or destroys.
     /// ESRCH: the stub is dead (`deathReason`).
     func apply(_ operations: [MappingOperation]) throws(Errno)
-    /// Makes the changes some time before the next `apply`, in order. For changes that no guest code relies on yet: of places that were empty, where a
-    /// touch before that is a fault, whose answer calls `apply`.
-    func postpone(_ operations: [MappingOperation]) throws(Errno)
     /// Set once guest code can never run here again.
     var deathReason: StubDeath? { get }
     /// The host process behind it, in the Sentry's PID namespace, for logs and tests; nil where there is none.
@@ -139,7 +136,6 @@ extension PlatformAddressSpace {
     public func inherit(from parent: any PlatformAddressSpace) {}
     public func restoreCode() {}
     public func makeSuccessor() -> (any PlatformAddressSpace)? { nil }
-    public func postpone(_ operations: [MappingOperation]) throws(Errno) { try apply(operations) }
     public func destroy(then release: @escaping @Sendable () -> Void) {
         destroy()
         release()

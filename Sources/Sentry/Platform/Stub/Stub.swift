@@ -98,21 +98,7 @@ final class Stub: @unchecked Sendable {
 
     func apply(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
         if deathReason != nil { throw .ESRCH }
-        if !channel.isInhabited { return try postpone(operations, &channel) }
-        let postponed = channel.postponed
-        channel.postponed = []
-        if postponed.isEmpty { return try perform(operations, &channel) }
-        do throws(Errno) {
-            try perform(postponed + operations, &channel)
-        } catch {
-            if deathReason != nil { throw error }
-            // A fault mends what could not be made of the postponed; the others must not suffer for it. Twice done is as good as once.
-            try perform(operations, &channel)
-        }
-    }
-
-    func postpone(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
-        if deathReason != nil { throw .ESRCH }
+        if channel.isInhabited { return try perform(operations, &channel) }
         channel.postponed.postpone(operations)
         if channel.postponed.count > Self.maximumPostponed { try makePostponed(&channel) }
     }
@@ -317,7 +303,7 @@ final class Stub: @unchecked Sendable {
     func startTracedThread() throws(Errno) -> Int32 {
         let tid = try channel.withLock { channel throws(Errno) -> Int32 in
             if deathReason != nil { throw .ESRCH }
-            var batch = try beginWithPostponed(&channel)
+            var batch = try beginForThread(&channel)
             let (tid, notification) = try clone(&batch, &channel) { $0.append(.clone, Self.threadFlags) }
             channel.isInhabited = true
             release(&channel)
@@ -337,8 +323,8 @@ final class Stub: @unchecked Sendable {
     {
         try channel.withLock { channel throws(Errno) -> Int32 in
             if deathReason != nil { throw .ESRCH }
+            let batch = try beginForThread(&channel)
             channel.isInhabited = true
-            let batch = try beginWithPostponed(&channel)
             return try startTrappingThread(slot, mapping, batch, &channel, firstTurn)
         }
     }
@@ -392,12 +378,13 @@ final class Stub: @unchecked Sendable {
         }
     }
 
-    /// A thread that waits for a task, when there is one (systrap). What was postponed is made before.
+    /// A thread that waits for a task, when there is one (systrap). The first finds all changes made.
     func reuseThread() throws(Errno) -> SlotTable.ParkedThread? {
         guard let slots else { return nil }
         return try channel.withLock { channel throws(Errno) in
             if deathReason != nil { throw .ESRCH }
             guard let parked = slots.unpark() else { return nil }
+            if channel.isInhabited { return parked }
             channel.isInhabited = true
             do throws(Errno) { try makePostponed(&channel) } catch {
                 if !slots.park(parked) { _ = parked.slot.give(.exit, spins: 0) }
@@ -410,11 +397,12 @@ final class Stub: @unchecked Sendable {
     /// CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
     private static let threadFlags: UInt64 = 0x50f00
 
-    /// A batch that begins with what was postponed.
-    private func beginWithPostponed(_ channel: inout Channel) throws(Errno) -> Batch {
+    /// A batch for the start of a thread, the first of which must find all changes made.
+    private func beginForThread(_ channel: inout Channel) throws(Errno) -> Batch {
+        var batch = try begin(&channel)
+        if channel.isInhabited { return batch }
         let operations = channel.postponed
         channel.postponed = []
-        var batch = try begin(&channel)
         for operation in operations { try append(operation, to: &batch, &channel) }
         return batch
     }

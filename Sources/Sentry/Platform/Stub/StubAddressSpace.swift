@@ -65,11 +65,6 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         try stub.channel.withLock { channel throws(Errno) in try stub.apply(operations, &channel) }
     }
 
-    func postpone(_ operations: [MappingOperation]) throws(Errno) {
-        if try !isHolder(operations) { return }
-        try stub.channel.withLock { channel throws(Errno) in try stub.postpone(operations, &channel) }
-    }
-
     /// Whether the stub is this space's; keeps the changes of one that is to be its next.
     private func isHolder(_ operations: [MappingOperation]) throws(Errno) -> Bool {
         try place.withLock { place throws(Errno) in
@@ -181,7 +176,7 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
 }
 
 extension MappingOperation {
-    fileprivate var range: Range<UInt64> {
+    var range: Range<UInt64> {
         switch self {
         case .map(let address, let length, _, _, _, _), .unmap(let address, let length), .protect(let address, let length, _):
             address..<address &+ length
