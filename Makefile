@@ -46,8 +46,7 @@ unit:
 FILTER ?=
 integration:
 	@scripts/stage "integration tests" scripts/integration "$(FILTER)"
-	@[ -n "$(FILTER)" ] || NESTBOX_FLAGS="--platform ptrace" scripts/stage "integration tests on ptrace" \
-		scripts/integration "LinuxABI|Programs|Faults|Exec"
+	@[ -n "$(FILTER)" ] || NESTBOX_FLAGS="--platform ptrace" scripts/stage "integration tests on ptrace" scripts/integration
 
 run: rootfs build
 	@scripts/show

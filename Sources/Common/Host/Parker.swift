@@ -32,6 +32,18 @@ public final class Parker: Sendable {
         }
     }
 
+    /// Looks for a wake-up for up to `cycles` of the time-stamp counter, in place of sleeping: whether it came, which it then counts as. Only the owner calls it.
+    public func look(cycles: UInt64) -> Bool {
+        let start = chost_timestamp()
+        repeat {
+            if state.load(ordering: .relaxed) == 1, state.compareExchange(expected: 1, desired: 0, ordering: .acquiring).exchanged {
+                return true
+            }
+            chost_pause()
+        } while chost_timestamp() &- start < cycles
+        return false
+    }
+
     /// Wakes the owner, or lets its next `park` return at once. Any thread may call it.
     public func unpark() { if post() { ring() } }
 

@@ -33,14 +33,16 @@ extension KernelTask {
         stateStorage.store(TaskState.sleeping.rawValue, ordering: .releasing)
         defer { stateStorage.store(TaskState.running.rawValue, ordering: .relaxed) }
         if isInterrupted { throw .ERESTARTSYS }
-        context.suspend()
-        if processor.load(ordering: .relaxed) >= 0, let processors = memory?.processors, processors.hasWaiters {
-            processors.reconsider(self)
-        }
         voluntarySwitches.wrappingAdd(1, ordering: .relaxed)
-        let wasWoken = parker.park(deadline: deadline)
-        let waker = parker.takeWakerCPU()
-        if waker >= 0 { context.wasWoken(from: waker) }
+        let isSeatWanted = processor.load(ordering: .relaxed) >= 0 && memory?.processors.hasWaiters == true
+        var wasWoken = deadline == nil && !isSeatWanted && context.look(for: parker)
+        if !wasWoken {
+            context.suspend()
+            if isSeatWanted { memory?.processors.reconsider(self) }
+            wasWoken = parker.park(deadline: deadline)
+            let waker = parker.takeWakerCPU()
+            if waker >= 0 { context.wasWoken(from: waker) }
+        }
         if threadGroup.timers.isDormant.load(ordering: .relaxed) {
             stateStorage.store(TaskState.running.rawValue, ordering: .sequentiallyConsistent)
             threadGroup.checkCPUTimers()

@@ -109,6 +109,9 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func interrupt()
     /// The task is about to wait for something, and is not running until its next `run`: its CPU may serve another task meanwhile. Own thread.
     func suspend()
+    /// Looks for a wake-up of `parker` for a moment, when experience says that it comes soon and the CPU is not needed: whether it came. Otherwise the task
+    /// sleeps, and `suspend` goes before, `wasWoken` follows. Own thread.
+    func look(for parker: Parker) -> Bool
     /// The task was woken by a thread that runs on the host's CPU `number`; a hint. Own thread.
     func wasWoken(from number: Int32)
     /// What the platform may answer by itself from now on, without an event: nil for nothing. Own thread.
@@ -145,6 +148,7 @@ extension PlatformAddressSpace {
 
 extension ExecutionContext {
     public func suspend() {}
+    public func look(for parker: Parker) -> Bool { false }
     public func wasWoken(from number: Int32) {}
     public func setFacts(_ facts: TaskFacts?) {}
     public func withdrawFacts() {}

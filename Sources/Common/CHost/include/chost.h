@@ -19,6 +19,9 @@ static inline long chost_syscall(long number, long a, long b, long c, long d, lo
     return result;
 }
 
+// The processor's time-stamp counter.
+static inline uint64_t chost_timestamp(void) { return __builtin_ia32_rdtsc(); }
+
 // Tells the processor that this is a loop of looking.
 static inline void chost_pause(void) { __builtin_ia32_pause(); }
 

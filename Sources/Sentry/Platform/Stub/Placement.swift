@@ -19,6 +19,9 @@ final class Placement: Sendable {
         fileprivate var distantWakes = 0
         fileprivate var patience = Placement.leastPatience
         fileprivate var quietWaits = 0
+        /// How many short waits in a row ended by a wake-up from the same CPU, and how many make it go to one that has nothing to do. Own thread only.
+        fileprivate var nearWakes = 0
+        fileprivate var stay = Placement.leastStay
     }
     /// `seats` is guarded by the placement's lock; the rest is immutable or atomic.
     private final class CPU: @unchecked Sendable {
@@ -34,6 +37,8 @@ final class Placement: Sendable {
     }
     private let cpus: [CPU]
     private let idleCount: Atomic<Int>
+    /// CPUs with several active tasks.
+    private let crowdedCount = Atomic<Int>(0)
     private let lock = Lock(())
 
     init() throws(Errno) {
@@ -135,6 +140,43 @@ final class Placement: Sendable {
         lock.withLock { _ in if !seat.isActive.load(ordering: .relaxed) { move(seat, to: other) } }
     }
 
+    private static let leastStay = 64
+    private static let mostStay = 1 << 16
+
+    /// The waiting `seat` was woken soon by a thread of its own CPU. When that goes on and a CPU has nothing to do, it goes there, where it can look for the next
+    /// wake-up (`WaitPolicy`) instead of changing places with the other task. Own thread.
+    func separate(_ seat: Seat) {
+        seat.nearWakes += 1
+        guard seat.nearWakes >= seat.stay, idleCount.load(ordering: .relaxed) > 0 else { return }
+        seat.nearWakes = 0
+        seat.stay = min(4 * seat.stay, Self.mostStay)
+        lock.withLock { _ in
+            let slot = seat.slot.load(ordering: .relaxed)
+            guard slot >= 0, !seat.isActive.load(ordering: .relaxed),
+                let other = cpus.indices.first(where: {
+                    $0 != slot && !cpus[$0].hasSpinner && cpus[$0].activeCount.load(ordering: .relaxed) == 0
+                })
+            else { return }
+            move(seat, to: other)
+        }
+    }
+
+    /// The next wake-up was slow, or there was a reason to sleep.
+    func stayPut(_ seat: Seat) { seat.nearWakes = 0 }
+
+    /// Whether CPU `number` is another one than the seat's.
+    func isDistant(_ seat: Seat, _ number: Int32) -> Bool {
+        let slot = seat.slot.load(ordering: .relaxed)
+        return slot >= 0 && cpus[slot].number != number
+    }
+
+    /// Whether nobody wants the CPU of the active `seat`, nor shares another while this one is only looked around on.
+    func mayLook(_ seat: Seat) -> Bool {
+        let slot = seat.slot.load(ordering: .relaxed)
+        return slot >= 0 && seat.isActive.load(ordering: .relaxed) && cpus[slot].activeCount.load(ordering: .relaxed) == 1
+            && crowdedCount.load(ordering: .relaxed) == 0
+    }
+
     // MARK: spinning
 
     /// Moves the calling thread, the seat's host thread, to a CPU where nothing else runs: whether there is one.
@@ -227,7 +269,9 @@ final class Placement: Sendable {
         cpus[slot].seats.append(seat)
         switch cpus[slot].activeCount.add(1, ordering: .relaxed).newValue {
         case 1: idleCount.subtract(1, ordering: .relaxed)
-        case 2: cpus[slot].crowdedSince.store(cplatform_timestamp(), ordering: .relaxed)
+        case 2:
+            crowdedCount.add(1, ordering: .relaxed)
+            cpus[slot].crowdedSince.store(cplatform_timestamp(), ordering: .relaxed)
         default: break
         }
     }
@@ -238,7 +282,9 @@ final class Placement: Sendable {
         cpus[slot].seats.removeLast()
         switch cpus[slot].activeCount.subtract(1, ordering: .relaxed).newValue {
         case 0: idleCount.add(1, ordering: .relaxed)
-        case 1: cpus[slot].crowdedSince.store(0, ordering: .relaxed)
+        case 1:
+            crowdedCount.subtract(1, ordering: .relaxed)
+            cpus[slot].crowdedSince.store(0, ordering: .relaxed)
         default: break
         }
     }

@@ -17,6 +17,7 @@ import Synchronization
     /// An image to load before guest code runs, from before the stub thread existed.
     private var pendingFloatingPoint: [UInt8]?
     private var spinning = SpinPolicy()
+    private var waiting = WaitPolicy()
     private var facts: TaskFacts?
     private var wantsYield = false
 
@@ -321,7 +322,20 @@ import Synchronization
         forget()
     }
 
-    func wasWoken(from number: Int32) { placement.attract(seat, to: number) }
+    func look(for parker: Parker) -> Bool { waiting.look(for: parker, isAllowed: placement.mayLook(seat)) }
+
+    func wasWoken(from number: Int32) {
+        let isDistant = placement.isDistant(seat, number)
+        let isShort = waiting.slept(isDistant: isDistant)
+        if waiting.isLooking { return }
+        if isDistant {
+            placement.attract(seat, to: number)
+        } else if isShort {
+            placement.separate(seat)
+        } else {
+            placement.stayPut(seat)
+        }
+    }
 
     func setFacts(_ facts: TaskFacts?) {
         self.facts = facts
