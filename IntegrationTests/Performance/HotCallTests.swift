@@ -12,7 +12,8 @@ extension IntegrationTests {
             ("futex-wake", 1320, 15, 0), ("futex-wait", 1210, 11, 0),
             ("pipe-write", 1900, 19, 0), ("pipe-read", 1780, 19, 0),
             ("eventfd-write", 2530, 35, 0), ("epoll-wait", 2520, 35, 1), ("eventfd-read", 1720, 20, 0),
-            ("kill", 9920, 76, 4), ("rt_sigreturn", 6690, 41, 4),
+            ("rename", 16430, 248, 5), ("open", 6760, 116, 2), ("close", 1600, 25, 0), ("getdents64", 3880, 36, 1),
+            ("kill", 8250, 75, 3), ("rt_sigreturn", 6690, 41, 4),
         ]
 
         @Test func staysCheap() throws {

@@ -22,11 +22,13 @@ struct HotCall: Sendable {
     // Places in the guest's memory; `texts` fills those of paths.
     static let memory: UInt64 = 0x10_0000
     static let size: UInt64 = 0x1_0000
-    private static let folder = memory, file = memory + 0x40, missing = memory + 0x80, zero = memory + 0xc0, null = memory + 0x100
+    private static let folder = memory, file = memory + 0x40, missing = memory + 0x80, zero = memory + 0xc0, null = memory + 0x100,
+        other = memory + 0x140
     private static let word = memory + 0x200, event = memory + 0x240, action = memory + 0x280
     private static let buffer = memory + 0x2000
     static let texts: [(UInt64, String)] = [
         (folder, "/folder"), (file, "/folder/file"), (missing, "/folder/missing"), (zero, "/zero"), (null, "/null"),
+        (other, "/folder/other"),
     ]
     /// Where the guest begins, and the handler of its signals.
     static let code: UInt64 = 0x40_0000
@@ -34,6 +36,7 @@ struct HotCall: Sendable {
     // Descriptors in the order of the calls that open them.
     private static let zeroFile: UInt64 = 0, nullFile: UInt64 = 1, regularFile: UInt64 = 2, pipeReader: UInt64 = 3, pipeWriter: UInt64 = 4
     private static let eventFile: UInt64 = 5, epollFile: UInt64 = 6
+    private static let openFile: UInt64 = 7, directory: UInt64 = 7
 
     /// What makes the files and the handler.
     static let preparation: [HotCall] = [
@@ -70,6 +73,14 @@ struct HotCall: Sendable {
         HotCall("eventfd-write", .write, [eventFile, buffer, 8], 8),
         HotCall("epoll-wait", .epoll_wait, [epollFile, buffer + 64, 8, 0], 1),
         HotCall("eventfd-read", .read, [eventFile, buffer + 64, 8], 8),
+        HotCall("rename", .rename, [file, other], 0),
+        HotCall(nil, .rename, [other, file], 0),
+        HotCall("open", .open, [file, 0, 0], 7),
+        HotCall("close", .close, [openFile], 0),
+        HotCall(nil, .open, [folder, 0o200000, 0], 7),
+        // ".", ".." and a file.
+        HotCall("getdents64", .getdents64, [directory, buffer + 64, 4096], 24 + 24 + 24),
+        HotCall(nil, .close, [directory], 0),
         // The process is alone in its namespace.
         HotCall("kill", .kill, [1, 10], nil),
         HotCall("rt_sigreturn", .rt_sigreturn, [], nil, leavesHandler: true),

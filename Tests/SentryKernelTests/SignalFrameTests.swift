@@ -1,3 +1,4 @@
+import Host
 import LinuxABI
 import SentryPlatform
 import Testing
@@ -25,7 +26,7 @@ import Testing
 
     /// Offsets from sizeof and offsetof of the C structures on x86-64.
     @Test func layout() {
-        let frame = StructureBytes(SignalFrame.bytes(contents(), floatingPoint: 0x7ffe_0000))
+        let frame = StructureBytes([UInt8](copying: SignalFrame.bytes(contents(), floatingPoint: 0x7ffe_0000).span))
         #expect(frame.bytes.count == 440)
         #expect(frame.get(0, as: UInt64.self) == 0xdead)
         #expect(frame.get(8, as: UInt64.self) == 7)
@@ -64,7 +65,7 @@ import Testing
         var original = contents()
         original.registers.r15 = 15
         original.registers.fs_base = 99
-        let frame = StructureBytes(SignalFrame.bytes(original, floatingPoint: 0))
+        let frame = StructureBytes([UInt8](copying: SignalFrame.bytes(original, floatingPoint: 0).span))
         var current = Registers()
         current.fs_base = 99
         var restored = SignalFrame.registers(frame, current: current)
@@ -78,7 +79,8 @@ import Testing
         hostile.registers.eflags = .max
         hostile.registers.cs = 0x10
         hostile.registers.ss = 0x18
-        let restored = SignalFrame.registers(StructureBytes(SignalFrame.bytes(hostile, floatingPoint: 0)), current: Registers())
+        let restored = SignalFrame.registers(
+            StructureBytes([UInt8](copying: SignalFrame.bytes(hostile, floatingPoint: 0).span)), current: Registers())
         #expect(restored.cs == 0x33 && restored.ss == 0x2b)
         // IOPL and interrupt flag stay the host's.
         #expect(restored.eflags & 0x3000 == 0 && restored.eflags & 0x200 == 0x200)

@@ -27,6 +27,7 @@ public struct AlternateStack: Sendable, Hashable {
 /// XSAVE image at a 64-byte boundary above it.
 public enum SignalFrame {
     static let size = 440
+    typealias Bytes = InlineArray<440, UInt8>
     static let contextOffset = 8
     static let registersOffset = contextOffset + 40
     static let maskOffset = contextOffset + 296
@@ -65,26 +66,33 @@ public enum SignalFrame {
     }
 
     /// The 440 bytes.
-    static func bytes(_ contents: Contents, floatingPoint: UInt64) -> [UInt8] {
-        var frame = StructureBytes(size: size)
-        frame.put(contents.restorer, at: 0)
-        frame.put(UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS, at: contextOffset)
-        frame.put(contents.stack.address, at: contextOffset + 16)
-        frame.put(contents.stack.reportedFlags(contents.registers.rsp), at: contextOffset + 24)
-        frame.put(contents.stack.size, at: contextOffset + 32)
+    static func bytes(_ contents: Contents, floatingPoint: UInt64) -> Bytes {
+        var frame = Bytes(repeating: 0)
+        frame.store(contents.restorer, at: 0)
+        frame.store(UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS, at: contextOffset)
+        frame.store(contents.stack.address, at: contextOffset + 16)
+        frame.store(contents.stack.reportedFlags(contents.registers.rsp), at: contextOffset + 24)
+        frame.store(contents.stack.size, at: contextOffset + 32)
         let r = contents.registers
         let words: InlineArray<18, UInt64> = [
             r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags,
         ]
-        for index in words.indices { frame.put(words[index], at: registersOffset + 8 * index) }
-        frame.put(UInt16(truncatingIfNeeded: r.cs), at: registersOffset + 144)
-        frame.put(UInt16(truncatingIfNeeded: r.ss), at: registersOffset + 150)
-        frame.put(contents.mask.rawValue, at: registersOffset + 168)
-        frame.put(contents.faultAddress, at: registersOffset + 176)
-        frame.put(floatingPoint, at: registersOffset + 184)
-        frame.put(contents.mask.rawValue, at: maskOffset)
-        frame.put(contents.info, at: infoOffset)
-        return frame.bytes
+        for index in words.indices { frame.store(words[index], at: registersOffset + 8 * index) }
+        frame.store(UInt16(truncatingIfNeeded: r.cs), at: registersOffset + 144)
+        frame.store(UInt16(truncatingIfNeeded: r.ss), at: registersOffset + 150)
+        frame.store(contents.mask.rawValue, at: registersOffset + 168)
+        frame.store(contents.faultAddress, at: registersOffset + 176)
+        frame.store(floatingPoint, at: registersOffset + 184)
+        frame.store(contents.mask.rawValue, at: maskOffset)
+        let info = contents.info
+        frame.store(info.si_signo, at: infoOffset)
+        frame.store(info.si_errno, at: infoOffset + 4)
+        frame.store(info.si_code, at: infoOffset + 8)
+        frame.store(info.word0, at: infoOffset + 16)
+        frame.store(info.word1, at: infoOffset + 24)
+        frame.store(info.word2, at: infoOffset + 32)
+        frame.store(info.word3, at: infoOffset + 40)
+        return frame
     }
 
     /// Describes an XSAVE image in its software bytes, as it lies in a frame; the second magic number follows it there. False: it is no such image.
@@ -159,7 +167,8 @@ extension KernelTask {
             let isExtended = SignalFrame.describe(&image)
             try space.copyOut(image, to: place.floatingPoint)
             if isExtended { try space.store(SignalFrame.FP_XSTATE_MAGIC2, to: place.floatingPoint &+ UInt64(image.count)) }
-            try space.copyOut(SignalFrame.bytes(contents, floatingPoint: place.floatingPoint), to: place.frame)
+            let frame = SignalFrame.bytes(contents, floatingPoint: place.floatingPoint)
+            try space.copyOut(frame.span, to: place.frame)
             if alternateStack.flags & AlternateStackFlag.SS_AUTODISARM != 0 { alternateStack = AlternateStack() }
 
             registers.rdi = UInt64(number)

@@ -19,6 +19,19 @@ enum NameHash {
     static func hash(_ name: [UInt8]) -> UInt64 { hash(name.span, 0..<name.count) }
 }
 
+/// A name as a key. Hashed as names are, not byte by byte as arrays.
+public struct NameKey: Hashable, Sendable {
+    public let bytes: [UInt8]
+    private let hash: UInt64
+
+    public init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        hash = NameHash.hash(bytes)
+    }
+    public static func == (a: NameKey, b: NameKey) -> Bool { a.hash == b.hash && a.bytes == b.bytes }
+    public func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
 /// The cached children of a directory: open addressing with linear probing, looked up by a slice of a path without making an array of it.
 struct DentryTable: Sendable {
     /// Hash of each slot; 0 means free.

@@ -241,8 +241,8 @@ extension VFS {
             if !isDirectory, needsDirectory.old || !exchange && needsDirectory.new { throw .ENOTDIR }
             if exchange, needsDirectory.new, victim?.type != .directory { throw .ENOTDIR }
             // Neither may lie inside the other.
-            if target.dentry.isBelow(moved) { throw .EINVAL }
-            if source.dentry.isBelow(replaced) { throw exchange ? .EINVAL : .ENOTEMPTY }
+            if isDirectory, target.dentry.isBelow(moved) { throw .EINVAL }
+            if victim?.type == .directory, source.dentry.isBelow(replaced) { throw exchange ? .EINVAL : .ENOTEMPTY }
             if let victim, victim === child, !exchange || moved === replaced { return }
 
             try VFS.checkRemoval(of: moved, child, from: source, oldDirectory, context)
@@ -272,7 +272,7 @@ extension VFS {
             }
             source.dentry.move(moved, to: target.dentry, name: newName, exchanged: exchange ? replaced : nil)
             if !exchange {
-                replaced.dropTree()
+                if victim?.type == .directory { replaced.dropTree() }
                 if oldDirectory.cachesNames, !whiteout { _ = source.dentry.addChild(oldName, nil) }
             }
             notify(moved, child, replaced, context)

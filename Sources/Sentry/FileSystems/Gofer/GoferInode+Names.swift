@@ -59,6 +59,7 @@ extension GoferInode {
 
     /// The host has just said what the name means.
     func rememberLease(_ name: [UInt8], _ key: GoferFileSystem.Key?, _ now: UInt64) {
+        let name = NameKey(name)
         state.withLock { state in
             if state.names.count >= Self.rememberedNames { state.names = [:] }
             state.names[name] = NameLease(until: now &+ tree.lease, key: key)
@@ -67,6 +68,7 @@ extension GoferInode {
 
     private func hasLease(_ name: [UInt8], _ child: Inode?) -> Bool {
         if tree.lease == 0 { return false }
+        let name = NameKey(name)
         guard let lease = state.withLock({ $0.names[name] }), lease.key == (child as? GoferInode)?.key else { return false }
         return HostClock.monotonic < lease.until
     }

@@ -32,7 +32,7 @@ final class GoferInode: Inode, @unchecked Sendable {
         /// Until when `attributes` pass for true, of a shared tree with a lease (CLOCK_MONOTONIC, nanoseconds).
         var validUntil: UInt64 = 0
         /// The same for what names of a directory mean.
-        var names: [[UInt8]: NameLease] = [:]
+        var names: [NameKey: NameLease] = [:]
         /// Access control lists and capabilities that the file did not have when its change time was this.
         var absentAttributes: [[UInt8]: Timespec] = [:]
         /// What a symbolic link says, once read (exclusive trees).

@@ -27,7 +27,7 @@ final class GoferPrefetch: Sendable {
     }
     private struct Listing {
         /// Inodes that were not looked up yet.
-        var inodes: [[UInt8]: GoferInode] = [:]
+        var inodes: [NameKey: GoferInode] = [:]
         /// All that came, in the order of the listing; nil where a name has changed its meaning.
         var order: [GoferInode?] = []
         /// Where the directory itself was listed.
@@ -96,7 +96,7 @@ final class GoferPrefetch: Sendable {
             listing.expiry = expiry
             var others = 0
             for (name, inode) in portion.inodes {
-                listing.inodes[name] = inode
+                listing.inodes[NameKey(name)] = inode
                 inode.listedPlace = Place(directory: key, index: listing.order.count)
                 listing.order.append(inode)
                 if inode.type != .directory { others += 1 }
@@ -126,7 +126,7 @@ final class GoferPrefetch: Sendable {
 
     /// The inode of an entry, if a listing brought it. It is given out once.
     func take(_ name: [UInt8], of directory: GoferInode) -> GoferInode? {
-        let key = ObjectIdentifier(directory)
+        let key = ObjectIdentifier(directory), name = NameKey(name)
         return state.withLock { state in
             if let expiry = state.listings[key]?.expiry, HostClock.monotonic >= expiry { return nil }
             guard let inode = state.listings[key]?.inodes.removeValue(forKey: name) else { return nil }
@@ -216,7 +216,7 @@ final class GoferPrefetch: Sendable {
 
     /// The name means something else now than `inode`, where that is known.
     func forget(_ name: [UInt8], _ inode: GoferInode?, of directory: GoferInode) {
-        let key = ObjectIdentifier(directory)
+        let key = ObjectIdentifier(directory), name = NameKey(name)
         let released = state.withLock { state -> [GoferInode?] in
             guard let count = state.listings[key]?.order.count else { return [] }
             let waiting = state.listings[key]?.inodes.removeValue(forKey: name)

@@ -12,12 +12,12 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     private struct Entries {
         var slots: [Entry?] = []
         var free: [Int] = []
-        var indices: [[UInt8]: Int] = [:]
+        var indices: [NameKey: Int] = [:]
         /// The inode number of "..".
         var parentNumber: UInt64
 
-        mutating func insert(_ name: [UInt8], _ inode: TmpfsInode) {
-            let entry = Entry(name: name, inode: inode)
+        mutating func insert(_ name: NameKey, _ inode: TmpfsInode) {
+            let entry = Entry(name: name.bytes, inode: inode)
             if let slot = free.popLast() {
                 slots[slot] = entry
                 indices[name] = slot
@@ -27,7 +27,7 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
             }
         }
 
-        mutating func remove(_ name: [UInt8]) {
+        mutating func remove(_ name: NameKey) {
             guard let slot = indices.removeValue(forKey: name) else { return }
             slots[slot] = nil
             if indices.isEmpty {
@@ -54,15 +54,17 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     }
 
     override public func lookup(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> Inode {
-        let found = entries.withLock { entries in entries.indices[name].flatMap { entries.slots[$0]?.inode } }
+        let key = NameKey(name)
+        let found = entries.withLock { entries in entries.indices[key].flatMap { entries.slots[$0]?.inode } }
         guard let found else { throw .ENOENT }
         return found
     }
 
     private func add(_ name: [UInt8], _ inode: TmpfsInode) throws(Errno) {
+        let key = NameKey(name)
         try entries.withLock { entries throws(Errno) in
-            if entries.indices[name] != nil { throw .EEXIST }
-            entries.insert(name, inode)
+            if entries.indices[key] != nil { throw .EEXIST }
+            entries.insert(key, inode)
         }
         touch()
     }
@@ -120,7 +122,8 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
 
     override public func unlink(_ name: [UInt8], _ child: Inode, _ context: any FileContext) throws(Errno) {
         guard let child = child as? TmpfsInode else { throw .ENOENT }
-        entries.withLock { $0.remove(name) }
+        let key = NameKey(name)
+        entries.withLock { $0.remove(key) }
         try child.changeLinks(-1)
         (child as? TmpfsRegular)?.lostName()
         touch()
@@ -129,7 +132,8 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
     override public func removeDirectory(_ name: [UInt8], _ child: Inode, _ context: any FileContext) throws(Errno) {
         guard let child = child as? TmpfsDirectory else { throw .ENOTDIR }
         guard child.isEmpty else { throw .ENOTEMPTY }
-        entries.withLock { $0.remove(name) }
+        let key = NameKey(name)
+        entries.withLock { $0.remove(key) }
         try child.changeLinks(-2)
         try changeLinks(-1)
         touch()
@@ -151,42 +155,43 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
             attributes.specialDevice = 0
             whiteoutNode = TmpfsSpecial(tmpfs, attributes: attributes)
         }
+        let key = NameKey(name), newKey = NameKey(newName), now = Timespec.now
         if exchange, let victim {
             entries.withLock { entries in
-                if let slot = entries.indices[name] { entries.slots[slot]?.inode = victim }
+                if let slot = entries.indices[key] { entries.slots[slot]?.inode = victim }
             }
             target.entries.withLock { entries in
-                if let slot = entries.indices[newName] { entries.slots[slot]?.inode = child }
+                if let slot = entries.indices[newKey] { entries.slots[slot]?.inode = child }
             }
             try move(child, from: self, to: target)
             try move(victim, from: target, to: self)
         } else {
             // The new name first: at no moment is the file without one.
             target.entries.withLock { entries in
-                if let slot = entries.indices[newName] {
+                if let slot = entries.indices[newKey] {
                     entries.slots[slot]?.inode = child
                 } else {
-                    entries.insert(newName, child)
+                    entries.insert(newKey, child)
                 }
             }
             entries.withLock { entries in
-                if let whiteoutNode, let slot = entries.indices[name] {
+                if let whiteoutNode, let slot = entries.indices[key] {
                     entries.slots[slot]?.inode = whiteoutNode
                 } else {
-                    entries.remove(name)
+                    entries.remove(key)
                 }
             }
             try move(child, from: self, to: target)
             if let victim {
                 let isDirectory = victim is TmpfsDirectory
-                try victim.changeLinks(isDirectory ? -2 : -1)
+                try victim.changeLinks(isDirectory ? -2 : -1, now)
                 (victim as? TmpfsRegular)?.lostName()
-                if isDirectory { try target.changeLinks(-1) }
+                if isDirectory { try target.changeLinks(-1, now) }
             }
         }
-        try child.changeLinks(0)
-        touch()
-        if target !== self { target.touch() }
+        try child.changeLinks(0, now)
+        touch(now)
+        if target !== self { target.touch(now) }
     }
 
     /// What a move of `inode` between directories changes in their link counts.

@@ -45,8 +45,7 @@ public class TmpfsInode: Inode, @unchecked Sendable {
     }
 
     /// Modified now: mtime and ctime.
-    func touch() {
-        let now = Timespec.now
+    func touch(_ now: Timespec = .now) {
         metadata.withLock { data in
             data.attributes.modificationTime = now
             data.attributes.changeTime = now
@@ -54,8 +53,7 @@ public class TmpfsInode: Inode, @unchecked Sendable {
     }
 
     /// A name was added (1) or removed (-1). EMLINK when there are too many.
-    func changeLinks(_ difference: Int) throws(Errno) {
-        let now = Timespec.now
+    func changeLinks(_ difference: Int, _ now: Timespec = .now) throws(Errno) {
         try metadata.withLock { data throws(Errno) in
             let links = Int(data.attributes.links) + difference
             guard links >= 0, links < 1 << 31 else { throw .EMLINK }
