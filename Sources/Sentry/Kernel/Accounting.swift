@@ -48,16 +48,19 @@ struct Accounting: Sendable {
 extension KernelTask {
     /// What this thread has used until now. Any thread.
     ///
-    /// User time: the host counts processor time for the whole stub process of an address space, exactly. The threads in it share that in
-    /// proportion to the real time that each was in guest code; for a process with one thread this is exact. Where the platform has no process of
-    /// its own for an address space, real time in guest code stands for user time. It never goes back.
+    /// User time: the host counts processor time for the whole stub process of an address space, exactly. Each time that somebody asks, what it has counted since the
+    /// last time is divided among the threads, in proportion to the real time that each was in guest code meanwhile; for a process with one thread this is
+    /// exact, and so is always the sum. Where the platform has no process of its own for an address space, real time in guest code stands for user time.
     /// System time: the processor time of the host thread that serves the task.
-    public var usage: Usage { usage(now: HostClock.monotonic, runningTime: threadGroup.runningTime(HostClock.monotonic)) }
+    public var usage: Usage {
+        resources.memory?.divideUserTime(among: threadGroup.threads)
+        return dividedUsage
+    }
 
-    /// `runningTime`: what threads of the process have spent in guest code since they last entered it.
-    fileprivate func usage(now: UInt64, runningTime: UInt64) -> Usage {
+    /// The same as of the last time that user time was divided.
+    fileprivate var dividedUsage: Usage {
         var usage = Usage()
-        usage.userTime = tellUserTime(settledUserTime.load(ordering: .relaxed) &+ presentUserTime(now, runningTime))
+        usage.userTime = userTime.load(ordering: .relaxed)
         let clock = hostClock.load(ordering: .acquiring)
         if clock != 0 {
             let now = HostClock.nanoseconds(clock), base = hostClockBase.load(ordering: .relaxed)
@@ -75,32 +78,15 @@ extension KernelTask {
         return usage
     }
 
-    /// Real time in guest code since it was last entered; 0 when the task does not run.
-    fileprivate func runningTime(_ now: UInt64) -> UInt64 {
-        let entry = guestEntry.load(ordering: .relaxed)
-        return entry != 0 && now > entry ? now - entry : 0
+    /// Real time in guest code until `now`, in nanoseconds.
+    fileprivate func guestTime(_ now: UInt64) -> UInt64 {
+        let before = guestTime.load(ordering: .acquiring)
+        let entry = guestEntry.load(ordering: .acquiring)
+        return before &+ (entry != 0 && now > entry ? now - entry : 0)
     }
-
-    /// User time under the present program.
-    private func presentUserTime(_ now: UInt64, _ running: UInt64) -> UInt64 {
-        let own = guestTime.load(ordering: .relaxed) &+ runningTime(now)
-        guard own > 0, let memory else { return own }
-        guard let ran = memory.processorTime else { return own }
-        let all = memory.guestTime.load(ordering: .relaxed) &+ running
-        if ran >= all { return own }
-        // Below `own`, since `ran` is below `all` and `own` is not above it.
-        let product = min(own, all).multipliedFullWidth(by: ran)
-        return all.dividingFullWidth(product).quotient
-    }
-
-    private func tellUserTime(_ time: UInt64) -> UInt64 { max(time, toldUserTime.max(time, ordering: .relaxed).newValue) }
 
     /// The task leaves its memory: what it used there is fixed. Own thread.
-    func settleUserTime() {
-        let now = HostClock.monotonic
-        settledUserTime.wrappingAdd(presentUserTime(now, threadGroup.runningTime(now)), ordering: .relaxed)
-        guestTime.store(0, ordering: .relaxed)
-    }
+    func settleUserTime() { resources.memory?.divideUserTime(among: threadGroup.threads) }
 
     /// A call has read or written `result` bytes, or failed. Own thread.
     @inline(__always) public func noteRead(_ result: Int) {
@@ -131,9 +117,32 @@ extension ProcessMemory {
     /// The stub process may have served another program before.
     func startProcessorTime() { processorBase.store(stubTime ?? 0, ordering: .relaxed) }
 
-    /// Processor time of the stub process behind the memory since then, in nanoseconds; nil where the platform has none.
-    fileprivate var processorTime: UInt64? {
-        stubTime.map { $0 &- min($0, processorBase.load(ordering: .relaxed)) }
+    /// Divides what the stub process has run since the last time among those of `threads` that run in this memory.
+    fileprivate func divideUserTime(among threads: [KernelTask]) {
+        dividing.withLock { _ in
+            let now = HostClock.monotonic
+            let sharers = threads.filter { $0.resources.memory === self }
+            var all: UInt64 = 0
+            let spent = sharers.map { task in
+                // A task that comes out of guest code just now may seem to have spent less.
+                let time = task.guestTime(now), divided = task.dividedGuestTime.load(ordering: .relaxed)
+                let spent = time > divided ? time - divided : 0
+                all &+= spent
+                return spent
+            }
+            if all == 0 { return }
+            var ran = all
+            if let time = stubTime {
+                let divided = processorBase.load(ordering: .relaxed)
+                ran = min(time > divided ? time - divided : 0, all)
+                processorBase.store(max(time, divided), ordering: .relaxed)
+            }
+            for (task, spent) in zip(sharers, spent) {
+                task.dividedGuestTime.wrappingAdd(spent, ordering: .relaxed)
+                let share = all.dividingFullWidth(spent.multipliedFullWidth(by: ran)).quotient
+                task.userTime.wrappingAdd(share, ordering: .relaxed)
+            }
+        }
     }
 
     private var stubTime: UInt64? {
@@ -145,9 +154,6 @@ extension ProcessMemory {
 }
 
 extension ThreadGroup {
-    /// What threads have spent in guest code since they last entered it.
-    fileprivate func runningTime(_ now: UInt64) -> UInt64 { threads.reduce(0) { $0 &+ $1.runningTime(now) } }
-
     /// What all threads have used, the exited ones included. The resident maximum is that of the memory in use now.
     public var usage: Usage {
         var sum = processorUsage
@@ -157,10 +163,9 @@ extension ThreadGroup {
     /// The same without what is costly to find out.
     private var processorUsage: Usage {
         var sum = accounting.withLock { $0.exitedThreads }
-        let now = HostClock.monotonic
         let threads = threads
-        let running = threads.reduce(0) { $0 &+ $1.runningTime(now) }
-        for thread in threads { sum.add(thread.usage(now: now, runningTime: running)) }
+        threads.first?.resources.memory?.divideUserTime(among: threads)
+        for thread in threads { sum.add(thread.dividedUsage) }
         return sum
     }
     /// What waited-for descendants have used.

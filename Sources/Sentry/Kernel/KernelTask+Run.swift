@@ -61,7 +61,6 @@ extension KernelTask {
             guestEntry.store(0, ordering: .relaxed)
             let spent = HostClock.monotonic &- before
             guestTime.wrappingAdd(spent, ordering: .relaxed)
-            memory.guestTime.wrappingAdd(spent, ordering: .relaxed)
             switch event {
             case .systemCall:
                 serveSystemCall()

@@ -29,9 +29,9 @@ public final class ProcessMemory: Sendable {
     /// membarrier(2) registrations (MEMBARRIER_CMD_* bits).
     public let membarrierRegistrations = Atomic<UInt32>(0)
     let processors = VirtualProcessors()
-    /// Nanoseconds of real time that guest code in this memory was given control, by all tasks together.
-    let guestTime = Atomic<UInt64>(0)
-    /// Processor time of its stub process when the program began, in nanoseconds.
+    /// One division of user time at a time.
+    let dividing = Lock<Void>(())
+    /// Processor time of its stub process that has been divided among its tasks, or was another program's, in nanoseconds.
     let processorBase = Atomic<UInt64>(0)
     /// Tasks that run in it.
     private let users = Atomic<Int>(1)
