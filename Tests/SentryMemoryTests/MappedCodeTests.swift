@@ -14,7 +14,7 @@ import Testing
         let length = (UInt64(content.count) + pageSize - 1) / pageSize * pageSize
         let address = try space.map(MapRequest(length: length, protection: rw, flags: anonymous))
         try space.copyOut(content, to: address)
-        return try space.holdsWord(word, at: address, length: length)
+        return try #require(space.holdsWord(word, at: address, length: length))
     }
 
     @Test(arguments: [0, 1, 4095, 65531, 65532, 65533, 65534, 65535, 65536, 70000, 139_996]) func wordsAreFoundAnywhere(_ place: Int) throws

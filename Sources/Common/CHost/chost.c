@@ -94,7 +94,9 @@ int chost_thread_start(void (*body)(void *), void *context, size_t stack_size) {
     return error;
 }
 
-int chost_current_cpu(void) { return sched_getcpu(); }
+static _Thread_local int is_task_thread;
+void chost_set_task_thread(int is_task) { is_task_thread = is_task; }
+int chost_task_cpu(void) { return is_task_thread ? sched_getcpu() : -1; }
 
 long chost_find_word(const void *bytes, size_t length, uint32_t word) {
     const uint8_t *found = memmem(bytes, length, &word, sizeof word);

@@ -1,3 +1,4 @@
+internal import CHost
 import Glibc
 import LinuxABI
 
@@ -28,6 +29,9 @@ public enum HostThread {
             _ = HostCall.raw(.sched_setaffinity, Int(identifier), 128, Int(bitPattern: p.baseAddress))
         }
     }
+
+    /// Whether the caller runs a guest's task, whose wake-ups tell where the woken task is best (`Parker.takeWakerCPU`).
+    public static func setRunsTask(_ runs: Bool) { chost_set_task_thread(runs ? 1 : 0) }
 
     /// sched_yield(2).
     public static func yield() { _ = HostCall.raw(.sched_yield) }

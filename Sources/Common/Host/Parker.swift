@@ -51,11 +51,11 @@ public final class Parker: Sendable {
     /// want, for it may run at once in place of the caller.
     public func post() -> Bool {
         if state.exchange(1, ordering: .acquiringAndReleasing) != 2 { return false }
-        wakerCPU.store(chost_current_cpu(), ordering: .relaxed)
+        wakerCPU.store(chost_task_cpu(), ordering: .relaxed)
         return true
     }
 
-    /// The host CPU of the thread that last woke the owner from its sleep, or -1; a hint. The owner asks, once for each sleep.
+    /// The host CPU of the task that last woke the owner from its sleep, or -1; a hint. The owner asks, once for each sleep.
     public func takeWakerCPU() -> Int32 {
         if wakerCPU.load(ordering: .relaxed) < 0 { return -1 }
         return wakerCPU.exchange(-1, ordering: .relaxed)

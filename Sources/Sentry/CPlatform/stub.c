@@ -78,7 +78,7 @@ int cplatform_instructions(uint64_t *addresses, int capacity) {
         cplatform_stub_send_return,    cplatform_stub_wait_return,     cplatform_stub_execute_return,        cplatform_stub_clone_return,
         cplatform_stub_hello_return,   cplatform_stub_exit_return,     cplatform_stub_close_listener_return, cplatform_stub_close_socket_return,
         cplatform_stub_altstack_return, cplatform_stub_unblock_return, cplatform_stub_restrict_return,       cplatform_stub_wake_return,
-        cplatform_stub_sleep_return,   cplatform_stub_sigreturn_return,
+        cplatform_stub_sleep_return,   cplatform_stub_sigreturn_return, cplatform_stub_yield_return,      cplatform_stub_turn_yield_return,
     };
     int count = (int)(sizeof labels / sizeof labels[0]);
     for (int i = 0; i < count && i < capacity; i++) addresses[i] = address_of(labels[i]) - 2;

@@ -44,7 +44,9 @@ extension KernelTask {
         }
         sequences = SequenceArea(address: address, length: length, signature: signature)
         areSequencesDisturbed = true
-        if memory.processors.watch(signature), !memory.processors.isStrict { examineCode(from: 0, to: .max) }
+        memory.processors.watch(signature)
+        // A thread that is alone may have any number.
+        if memory.userCount > 1, memory.processors.beginExamining() { examineCode(from: 0, to: .max) }
     }
 
     /// Code was mapped, or data became code: whether there may be critical sections in it. Own thread.
@@ -190,7 +192,7 @@ final class SectionSearch: Sendable {
     func mayHoldSections(_ code: AddressSpace.MappedCode, _ signature: UInt32, at address: UInt64, _ space: AddressSpace) -> Bool {
         let question = Question(code: code, signature: signature)
         if let answer = answers.withLock({ $0[question] }) { return answer }
-        let answer = space.holdsWord(signature, at: address, length: code.length)
+        guard let answer = space.holdsWord(signature, at: address, length: code.length) else { return false }
         answers.withLock { answers in
             if answers.count >= Self.maximum { answers = [:] }
             answers[question] = answer

@@ -227,7 +227,10 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     @inline(__always) public var isCurrent: Bool { ownerThread.load(ordering: .relaxed) == HostThread.current }
 
     /// The caller becomes this task's own thread, or stops being it.
-    func setOwner(_ isOwner: Bool) { ownerThread.store(isOwner ? HostThread.current : 0, ordering: .relaxed) }
+    func setOwner(_ isOwner: Bool) {
+        ownerThread.store(isOwner ? HostThread.current : 0, ordering: .relaxed)
+        HostThread.setRunsTask(isOwner)
+    }
 
     /// Everything at once. Any thread.
     public var resources: TaskResources { isCurrent ? own.value : shared.withLock { $0 } }

@@ -39,8 +39,10 @@ extension KernelTask {
     public var schedulingState: SchedulingState { scheduling.withLock { $0 } }
     public func changeScheduling(_ body: (inout SchedulingState) -> Void) {
         scheduling.withLock { body(&$0) }
-        let shown = max(processor.load(ordering: .relaxed), shownProcessor.load(ordering: .relaxed))
-        if shown >= 0, !mayRun(on: Int(shown)) { post(Interrupt.processor) }
+        for number in [processor.load(ordering: .relaxed), shownProcessor.load(ordering: .relaxed)]
+        where number >= 0 && !mayRun(on: Int(number)) {
+            return post(Interrupt.processor)
+        }
     }
     /// nice(2): -20 to 19. Any thread.
     public var nice: Int32 {

@@ -28,6 +28,8 @@ final class VirtualProcessors: Sendable {
     private let strict = Atomic<Bool>(false)
     /// The signature that threads have registered, above it a bit that says that there is one; 0 for none.
     private let watched = Atomic<UInt64>(0)
+    /// Whether the code that is mapped has been looked through, so that only new one is to be.
+    private let isExamined = Atomic<Bool>(false)
     /// How long a thread may keep others waiting, in nanoseconds.
     private static let slice: UInt64 = 4_000_000
 
@@ -39,19 +41,22 @@ final class VirtualProcessors: Sendable {
     /// What newly mapped code is to be looked through for.
     var watchedSignature: UInt32? {
         let value = watched.load(ordering: .relaxed)
-        return value == 0 ? nil : UInt32(truncatingIfNeeded: value)
+        return value == 0 || !isExamined.load(ordering: .relaxed) ? nil : UInt32(truncatingIfNeeded: value)
     }
 
-    /// A thread registers: whether it is the first with this signature.
-    func watch(_ signature: UInt32) -> Bool {
+    /// A thread registers.
+    func watch(_ signature: UInt32) {
         let value = UInt64(signature) | 1 << 32
-        return watched.exchange(value, ordering: .relaxed) != value
+        if watched.exchange(value, ordering: .relaxed) != value { isExamined.store(false, ordering: .relaxed) }
     }
+
+    /// Whether all code is to be looked through now.
+    func beginExamining() -> Bool { !isExamined.exchange(true, ordering: .sequentiallyConsistent) && !isStrict }
 
     /// Seats are needed from now on: whether they were not before.
     func becomeStrict() -> Bool { !strict.exchange(true, ordering: .sequentiallyConsistent) }
 
-    /// A child of fork(2) has the same code and registrations.
+    /// A child of fork(2) has the same code and registrations; its code is looked through when it has a second thread.
     func inherit(_ parent: VirtualProcessors) {
         strict.store(parent.strict.load(ordering: .relaxed), ordering: .relaxed)
         watched.store(parent.watched.load(ordering: .relaxed), ordering: .relaxed)

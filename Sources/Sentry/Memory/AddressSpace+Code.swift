@@ -108,7 +108,8 @@ extension AddressSpace {
     }
 
     /// Whether `word` stands anywhere in `length` bytes from `address` on, other than as the operand of an instruction that loads a constant (b8 to bf).
-    public func holdsWord(_ word: UInt32, at address: UInt64, length: UInt64) -> Bool {
+    /// nil when not all of it can be read.
+    public func holdsWord(_ word: UInt32, at address: UInt64, length: UInt64) -> Bool? {
         let step = 1 << 16
         var buffer = [UInt8](repeating: 0, count: step)
         var place = address
@@ -116,7 +117,7 @@ extension AddressSpace {
         while place < end {
             var span = buffer.mutableSpan
             var part = span._mutatingExtracting(0..<min(step, Int(end - place)))
-            guard let done = try? forceCopyIn(from: place, into: &part), done > 0 else { return false }
+            guard let done = try? forceCopyIn(from: place, into: &part), done == part.count else { return nil }
             let bytes = buffer.span.extracting(0..<done)
             var from = 0
             while let index = bytes.firstIndex(of: word, from: from) {

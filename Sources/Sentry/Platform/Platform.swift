@@ -116,7 +116,7 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func wasWoken(from number: Int32)
     /// What the platform may answer by itself from now on, without an event: nil for nothing. Own thread.
     func setFacts(_ facts: TaskFacts?)
-    /// Nothing, from now on. Any thread.
+    /// Nothing, for good. Any thread.
     func withdrawFacts()
     /// Lets others run before the task goes on, at the latest in its next `run` (sched_yield(2)). Own thread.
     func yield()

@@ -25,8 +25,9 @@ static inline uint64_t chost_timestamp(void) { return __builtin_ia32_rdtsc(); }
 // Tells the processor that this is a loop of looking.
 static inline void chost_pause(void) { __builtin_ia32_pause(); }
 
-// The CPU that the caller runs on, or -1.
-int chost_current_cpu(void);
+// Whether the caller runs a guest task. The CPU that it runs on if it does, else -1.
+void chost_set_task_thread(int is_task);
+int chost_task_cpu(void);
 
 // The offset of the first `word` (little-endian, at any alignment) in `bytes`, or -1.
 long chost_find_word(const void *bytes, size_t length, uint32_t word);

@@ -10,7 +10,8 @@ import Synchronization
 /// - `mov $number,%eax; syscall`: the table lies where an entry's address ends in the bytes 0f 05, so that the `syscall` stays in its place: for threads that stand
 ///   between the two, and for restarted calls.
 /// - `syscall` and the instructions behind it, which move into the trampoline: of the jump's four encodings the one whose third byte, where threads come
-///   back to, is `in $imm8,%eax`: a fault, upon which the thread is sent to the moved code. Of several instructions only the first may be one that is jumped to.
+///   back to, is `in $imm8,%eax`: a fault, upon which the thread is sent to the moved code. They are one instruction, or one
+///   that ends a piece of code and padding: nobody stands or jumps between them.
 final class CallSites: Sendable {
     private struct Candidate {
         var address: UInt64 = 0
@@ -41,6 +42,7 @@ final class CallSites: Sendable {
     /// One patch at a time. Taken before the code's own lock, which is before `state`.
     private let patching = Lock(())
     private let hasTails = Atomic<Bool>(false)
+    private let hasOwnGS = Atomic<Bool>(false)
 
     func attach(_ code: any GuestCode) { state.withLock { $0.code = code } }
 
@@ -51,6 +53,7 @@ final class CallSites: Sendable {
             (state.trampolines, state.answering, state.isMapped, state.isOff, state.tails, state.originals) = copied
         }
         hasTails.store(!copied.4.isEmpty, ordering: .relaxed)
+        hasOwnGS.store(parent.hasOwnGS.load(ordering: .relaxed), ordering: .relaxed)
     }
 
     /// Where a thread that faulted at `address` goes on, if that is the place behind a patched call.
@@ -91,6 +94,8 @@ final class CallSites: Sendable {
 
     /// A call by signal ended before `address`.
     func count(_ address: UInt64, number: UInt64) {
+        // rt_sigreturn(2): unwinders know the place by its bytes, and the call needs the frame of a signal anyway.
+        if number == 15 { return }
         let code: (any GuestCode)? = state.withLock { state in
             if state.isOff { return nil }
             let index = Int(truncatingIfNeeded: (address ^ address >> 6 ^ address >> 12) & 63)
@@ -165,6 +170,7 @@ final class CallSites: Sendable {
         var own: [UInt8]
         if answer == ANSWER_YIELD {
             own = [0x49, 0xbb] + MovedCode.little(address)  // movabs $behind,%r11
+            own += [0x4c, 0x89, 0xd9]  // mov %r11,%rcx, for the trap
             own += load + jumpIntoStub(TRAMPOLINE_YIELD)
         } else {
             own = [0x48, 0x8d, 0x41, 0xff]  // lea -1(%rcx),%rax
@@ -190,23 +196,14 @@ final class CallSites: Sendable {
             bytes[1] == 0x05,
             let moved = MovedCode(bytes[2...], at: address, covering: 5)
         else { return nil }
-        for boundary in moved.boundaries where boundary < 5 && isReferredTo(address + UInt64(boundary), code) { return nil }
+        // A thread may stand there, or its saved frame, and somebody may jump there.
+        if moved.boundaries.contains(where: { $0 < 5 }) { return nil }
         var trampoline = [0x48, 0xb9] + MovedCode.little(address)  // movabs $behind,%rcx
         trampoline += [0x4c, 0x8d, 0x1d, 7, 0, 0, 0]  // lea tail(%rip),%r11
         trampoline += jumpIntoStub(moved.startsWithComparison ? TRAMPOLINE_ANY_CALL : TRAMPOLINE_CALL)
         return Replacement(
             site: address - 2, original: Array(bytes[0..<7]), jump: [0xff, 0x24, 0xe5], trampoline: trampoline + moved.bytes,
             tail: trampoline.count)
-    }
-
-    /// Whether code within 64 KiB of `address` refers to it. Functions that jump further into their own middle are not known to exist.
-    private static func isReferredTo(_ address: UInt64, _ code: any GuestCode) -> Bool {
-        let page: UInt64 = 4096
-        var start = address & ~(page - 1), end = start + page
-        while address - start < 1 << 16, start >= page, code.constantCode(at: start - page, count: Int(page)) != nil { start -= page }
-        while end - address < 1 << 16, code.constantCode(at: end, count: Int(page)) != nil { end += page }
-        guard let bytes = code.constantCode(at: start, count: Int(end - start)) else { return true }
-        return MovedCode.refers(bytes, at: start, to: address)
     }
 
     /// The number of a new trampoline; nil when there can be none.

@@ -5,13 +5,13 @@ struct MovedCode {
     private(set) var bytes: [UInt8] = []
     /// Bytes of the original that are covered.
     private(set) var count = 0
-    /// Where instructions other than the first begin in the original.
+    /// Where instructions other than the first begin in the original, as far as they are run.
     private(set) var boundaries: [Int] = []
     /// Whether the first instruction sets all flags that a branch can ask for, and so needs none of those before.
     private(set) var startsWithComparison = false
 
     private enum Instruction {
-        case plain, padding, end
+        case plain, padding, trap, end
         case jump(UInt64)
         case branch(condition: UInt8, UInt64)
         case call(UInt64)
@@ -23,16 +23,19 @@ struct MovedCode {
         var isEnded = false
         while count < minimum {
             guard let (instruction, length) = Self.decode(code, count, address), count + length <= code.count else { return nil }
-            if count > 0 { boundaries.append(count) }
+            if count > 0, !isEnded { boundaries.append(count) }
             let next = address &+ UInt64(count + length)
             // Behind the end of a piece of code only what nobody runs.
             if isEnded {
-                guard case .padding = instruction else { return nil }
-                count += length
+                switch instruction {
+                case .padding, .trap: count += length
+                default: return nil
+                }
                 continue
             }
             switch instruction {
             case .plain, .padding: bytes += code[count..<count + length]
+            case .trap: return nil
             case .end:
                 bytes += code[count..<count + length]
                 isEnded = true
@@ -136,8 +139,12 @@ struct MovedCode {
         switch opcode {
         case 0x01, 0x03, 0x09, 0x0b, 0x21, 0x23, 0x29, 0x2b, 0x31, 0x33, 0x39, 0x3b, 0x63, 0x84, 0x85, 0x88, 0x89, 0x8a, 0x8b, 0x8d:
             return plain(0)
-        case 0x6b, 0x80, 0x83, 0xc0, 0xc1, 0xc6: return plain(1)
-        case 0x69, 0x81, 0xc7: return has16Bits ? nil : plain(4)
+        case 0x6b, 0x80, 0x83, 0xc0, 0xc1: return plain(1)
+        case 0x69, 0x81: return has16Bits ? nil : plain(4)
+        case 0xc6, 0xc7:
+            // The others are transactions.
+            guard let modRM = byte(at), modRM >> 3 & 7 == 0 else { return nil }
+            return opcode == 0xc6 ? plain(1) : has16Bits ? nil : plain(4)
         case 0xf6, 0xf7:
             guard let modRM = byte(at) else { return nil }
             if modRM >> 3 & 7 > 1 { return plain(0) }
@@ -149,9 +156,11 @@ struct MovedCode {
         case 0x3c, 0xa8: return (.plain, at + 1 - start)
         case 0xb8...0xbf: return has16Bits ? nil : (.plain, at + (isWide ? 8 : 4) - start)
         case 0x50...0x5f: return has16Bits ? nil : (.plain, at - start)
-        case 0x90: return (.padding, at - start)
+        case 0x90:
+            // With REX.B it is an exchange.
+            return code[at - 2 >= start ? at - 2 : start] & 0xf1 == 0x41 ? nil : (.padding, at - start)
         case 0x98, 0x99: return (.plain, at - start)
-        case 0xcc: return hasPrefix ? nil : (.padding, 1)
+        case 0xcc: return hasPrefix ? nil : (.trap, 1)
         case 0xc3: return hasPrefix ? nil : (.end, 1)
         case 0xe8, 0xe9:
             guard !hasPrefix, let (target, end) = relative(4) else { return nil }
@@ -177,26 +186,5 @@ struct MovedCode {
             }
         default: return nil
         }
-    }
-
-    /// Whether any direct jump, call or address computation in `code`, which begins at `start`, could lead to `target`. Every byte is taken for the beginning of an
-    /// instruction, so it may say yes without need, but not no.
-    static func refers(_ code: [UInt8], at start: UInt64, to target: UInt64) -> Bool {
-        let offset = Int64(bitPattern: target &- start)
-        for index in code.indices {
-            let distance = offset - Int64(index)
-            if index + 4 <= code.count {
-                let value =
-                    UInt32(code[index]) | UInt32(code[index + 1]) << 8 | UInt32(code[index + 2]) << 16 | UInt32(code[index + 3]) << 24
-                if Int64(Int32(bitPattern: value)) == distance - 4 { return true }
-            }
-            if index > 0, Int64(Int8(bitPattern: code[index])) == distance - 1 {
-                switch code[index - 1] {
-                case 0x70...0x7f, 0xe0...0xe3, 0xeb: return true
-                default: break
-                }
-            }
-        }
-        return false
     }
 }

@@ -20,6 +20,7 @@ import Synchronization
     private var waiting = WaitPolicy()
     private var facts: TaskFacts?
     private var wantsYield = false
+    private let areFactsWithdrawn = Atomic<Bool>(false)
 
     /// Process and thread number while guest code may be running, or 0; the slot's address then.
     private let running = Atomic<UInt64>(0)
@@ -35,7 +36,7 @@ import Synchronization
     func run(_ registers: inout Registers, in space: any PlatformAddressSpace) throws(PlatformError) -> Event {
         if self.space !== space {
             try enter(space)
-            self.slot?.setFacts(facts)
+            publishFacts()
         }
         guard let slot, let space = self.space else { throw .host(.EINVAL) }
         guard registers.areAcceptable else { return .fault(FaultInfo(signal: 11, code: 0x80, address: 0, access: nil)) }
@@ -339,10 +340,19 @@ import Synchronization
 
     func setFacts(_ facts: TaskFacts?) {
         self.facts = facts
-        slot?.setFacts(facts)
+        publishFacts()
     }
 
-    func withdrawFacts() { Slot.withdrawFacts(runningSlot.load(ordering: .acquiring)) }
+    private func publishFacts() {
+        slot?.setFacts(facts)
+        // After the words are there, as `withdrawFacts` looks for the slot after it has said so: one of the two sees the other.
+        if facts != nil, areFactsWithdrawn.logicalOr(false, ordering: .sequentiallyConsistent).oldValue { slot?.setFacts(nil) }
+    }
+
+    func withdrawFacts() {
+        areFactsWithdrawn.store(true, ordering: .sequentiallyConsistent)
+        Slot.withdrawFacts(runningSlot.load(ordering: .sequentiallyConsistent))
+    }
 
     func yield() { wantsYield = true }
 
