@@ -111,6 +111,32 @@ private let compareLoop: [UInt8] = [
         }
     }
 
+    /// The `syscall` that stays in its place is not taken for a site of its own, however often threads come to it.
+    @Test func aPatchedSiteIsNotPatchedAgain() throws {
+        try onThread {
+            // 1: mov $39,%eax; syscall; cmp $-4095,%eax; jmp 1b
+            let code: [UInt8] = [0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0x3d, 0x01, 0xf0, 0xff, 0xff, 0xeb, 0xf2]
+            let guest = try Guest(.systrap, code)
+            var registers = guest.entry()
+            try Self.warm(guest, &registers, number: 39, behind: Guest.code + 7)
+            let patched = try guest.readCode(0, code.count)
+            #expect(patched[0...1] == [0xff, 0x24])
+            // A child of fork counts anew.
+            let child = try guest.fork()
+            let context = try TestPlatform.systrap.shared.makeContext()
+            for _ in 0..<300 {
+                registers.rip = Guest.code + 5
+                registers.rax = 39
+                #expect(try context.run(&registers, in: child.space) == .systemCall)
+            }
+            #expect(try guest.readCode(0, code.count) == patched)
+            context.release()
+            child.space.destroy()
+            guest.context.release()
+            guest.space.destroy()
+        }
+    }
+
     @Test func interruptsAreNeverLostInTrampolines() throws {
         try onThread {
             let guest = try Guest(.systrap, moveLoop)

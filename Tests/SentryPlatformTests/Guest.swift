@@ -136,6 +136,18 @@ final class Guest: Sendable {
         space.attach(patchable)
     }
 
+    /// Another address space with the same memory, as the child of a fork has it, and what the platform may change in it.
+    func fork() throws -> (space: any PlatformAddressSpace, code: TestCode) {
+        let platform = try TestPlatform.systrap.shared
+        let space = try platform.makeAddressSpace(memory: memory)
+        try space.apply([.map(address: Self.code, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: 0)])
+        let code = TestCode(memory, space)
+        if let area = platform.trampolines { try code.mapTrampolines(at: area.lowerBound, length: UInt64(area.count)) }
+        space.attach(code)
+        space.inherit(from: self.space)
+        return (space, code)
+    }
+
     /// The code as it is now.
     func readCode(_ offset: Int, _ count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

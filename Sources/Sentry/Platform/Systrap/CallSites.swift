@@ -131,7 +131,8 @@ final class CallSites: Sendable {
     private func patch(_ address: UInt64, _ number: UInt64, _ code: any GuestCode) {
         guard address >= 16, let replacement = Self.replaceLoad(address, number, code) ?? Self.replaceCall(address, code),
             // Within one page, and so within one replacement.
-            replacement.site & 4095 <= 4096 - 8, replacement.trampoline.count <= Int(Self.size), let index = reserve(code)
+            replacement.site & 4095 <= 4096 - 8, !isPatched(around: replacement.site), replacement.trampoline.count <= Int(Self.size),
+            let index = reserve(code)
         else { return }
         let place = Self.trampolineCode + UInt64(index) * Self.size
         do {
@@ -148,6 +149,12 @@ final class CallSites: Sendable {
         } catch {
             // The trampoline stays unused.
         }
+    }
+
+    /// Whether a jump stands there that a new one would overlap. Threads that were between the two instructions of a site still count when it has been patched, and
+    /// its `syscall` looks like another site.
+    private func isPatched(around site: UInt64) -> Bool {
+        state.withLock { state in (site - 6...site + 6).contains { state.originals[$0] != nil } }
     }
 
     private static func entry(_ index: Int) -> UInt64 { table + UInt64(index) * 8 }
