@@ -1,7 +1,14 @@
 import Host
 import LinuxABI
 @_spi(Testing) import SentryPlatform
+import Synchronization
 import Testing
+
+private final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .relaxed) }
+    func set() { value.store(true, ordering: .relaxed) }
+}
 
 /// 1: mov $39,%eax; syscall; jmp 1b
 private let moveLoop: [UInt8] = [0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7]
@@ -179,6 +186,103 @@ private let compareLoop: [UInt8] = [
                     #expect(registers.rbx == value)
                 }
             }
+            guest.context.release()
+            guest.space.destroy()
+        }
+    }
+
+    /// 1: mov $39,%eax; syscall; movq %xmm5,%rbx; jmp 1b
+    private static let vectorLoop: [UInt8] = [0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0x66, 0x48, 0x0f, 0x7e, 0xeb, 0xeb, 0xf2]
+
+    @Test func allFloatingPointStateIsKept() throws {
+        try onThread {
+            let guest = try Guest(.systrap, Self.vectorLoop)
+            var registers = guest.entry()
+            // The first image is of a frame, the second of a thread that has none.
+            _ = try guest.context.run(&registers, in: guest.space)
+            let framed = try guest.context.readFloatingPoint()
+            for _ in 0..<300 { _ = try guest.context.run(&registers, in: guest.space) }
+            #expect(try guest.readCode(0, 3) == [0xff, 0x24, 0x25])
+            var image = try guest.context.readFloatingPoint()
+            #expect(image.count == framed.count)
+            #expect(image[464..<512] == framed[464..<512])
+            // The upper halves of the AVX registers, where there are any.
+            if image.count >= 832 {
+                for index in 576..<832 { image[index] = UInt8(truncatingIfNeeded: index) }
+                image[512] |= 4
+            }
+            try guest.context.writeFloatingPoint(image.span)
+            #expect(try guest.context.readFloatingPoint() == image)
+            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+            #expect(try guest.context.readFloatingPoint()[576...] == image[576...])
+            try guest.context.resetFloatingPoint()
+            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+            #expect(try guest.context.readFloatingPoint()[576...].allSatisfy { $0 == 0 })
+            // What a frame alone can express takes the state along.
+            try guest.context.writeFloatingPoint(image.span)
+            registers.eflags |= 0x100
+            guard case .fault = try guest.context.run(&registers, in: guest.space) else { throw Errno.EINVAL }
+            #expect(try guest.context.readFloatingPoint()[576...] == image[576...])
+            var bad = image
+            for index in 520..<576 { bad[index] = 0xff }
+            #expect(throws: PlatformError.self) { try guest.context.writeFloatingPoint(bad.span) }
+            guest.context.release()
+            guest.space.destroy()
+        }
+    }
+
+    @Test func interruptsLoseNoFloatingPointState() throws {
+        try onThread {
+            let guest = try Guest(.systrap, Self.vectorLoop)
+            var registers = guest.entry()
+            for _ in 0..<300 { _ = try guest.context.run(&registers, in: guest.space) }
+            let context = guest.context
+            let isOver = Flag()
+            let other = try Worker { while !isOver.isSet { context.interrupt() } }
+            var image = try context.readFloatingPoint()
+            image[512] |= 2
+            for value in 0..<3000 as Range<UInt64> {
+                for index in 0..<8 { image[240 + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
+                try context.writeFloatingPoint(image.span)
+                while try context.run(&registers, in: guest.space) == .interrupted {}
+                guard registers.rbx == value else {
+                    Issue.record("\(registers.rbx) in place of \(value)")
+                    break
+                }
+                guard try context.readFloatingPoint()[240..<248] == image[240..<248] else {
+                    Issue.record("another image than \(value)")
+                    break
+                }
+            }
+            isOver.set()
+            try other.wait()
+            context.release()
+            guest.space.destroy()
+        }
+    }
+
+    @Test func aSpoiltStateIsAFaultOfTheGuest() throws {
+        try onThread {
+            // Behind the loop: mov %rax,(%rdi); syscall
+            let guest = try Guest(.systrap, Self.vectorLoop + [0x48, 0x89, 0x07, 0x0f, 0x05])
+            var registers = guest.entry()
+            for _ in 0..<300 { _ = try guest.context.run(&registers, in: guest.space) }
+            let image = try guest.context.readFloatingPoint()
+            try guest.context.writeFloatingPoint(image.span)
+            // A sibling sets a reserved bit of the image's header.
+            let platform = try TestPlatform.systrap.shared
+            try Worker {
+                let context = try platform.makeContext()
+                var registers = guest.entry {
+                    $0.rip = Guest.code + UInt64(Self.vectorLoop.count)
+                    $0.rax = .max
+                    $0.rdi = SystrapPlatform.slots.lowerBound + SystrapPlatform.stateOffset + 520
+                }
+                guard try context.run(&registers, in: guest.space) == .systemCall else { throw Errno.EINVAL }
+                context.release()
+            }.wait()
+            guard case .fault(let fault) = try guest.context.run(&registers, in: guest.space) else { throw Errno.EINVAL }
+            #expect(fault.signal == 11)
             guest.context.release()
             guest.space.destroy()
         }

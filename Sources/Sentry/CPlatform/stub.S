@@ -584,6 +584,9 @@ cplatform_stub_sigreturn_return:
 entry_turn:
     cmpl $ACTION_FRAME, SLOT_ACTION(%rbx)
     je make_frame
+    cmpl $ACTION_SAVE, SLOT_ACTION(%rbx)
+    jae move_state
+load_words:
     leaq SLOT_STACK(%rbx), %rsp
     pushq SLOT_FLAGS(%rbx)
     popfq
@@ -608,6 +611,17 @@ make_frame:
     movl $-1, %eax
     syscall                         // refused; the handler goes on
     ud2
+    // The floating-point state, which nothing here has changed. An image that a sibling has spoilt raises a signal as any bad instruction of the guest's.
+move_state:
+    movl $-1, %eax
+    movl $-1, %edx
+    je save_state
+    xrstor64 SLOT_STATE(%rbx)
+    jmp load_words
+save_state:
+    xsave64 SLOT_STATE(%rbx)
+    movl $SIGNAL_NONE, SLOT_SIGNAL(%rbx)
+    jmp give
     .globl cplatform_stub_entry_end
     .hidden cplatform_stub_entry_end
 cplatform_stub_entry_end:

@@ -80,6 +80,10 @@
 #define ANSWER_COUNT 7
 #define SLOT_STACK 1024        // the signal stack begins here; a few words below it serve to move the flags
 
+// The floating-point state of a thread that has no frame (XSAVE's standard format), at the other end of the stack than a frame, which both fit into.
+#define SLOT_STATE 1024
+#define SLOT_STATE_LIMIT 6144
+
 #define TURN_GONE 0            // the thread has ended: the host kernel clears the word
 #define TURN_STUB 1
 #define TURN_SENTRY 2
@@ -89,6 +93,8 @@
 #define ACTION_EXIT 1
 #define ACTION_FRAME 2         // raise a signal, so that there is a frame
 #define ACTION_YIELD 3         // let others run first, then resume
+#define ACTION_SAVE 4          // without a frame: floating-point state to SLOT_STATE, and the turn back
+#define ACTION_RESTORE 5       // without a frame: floating-point state from SLOT_STATE, then resume
 
 #define SIGNAL_NONE (-1)       // in SLOT_SIGNAL: a call that came through a trampoline
 

@@ -4,6 +4,7 @@
 #include "cplatform.h"
 #include "stub_layout.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -201,35 +202,27 @@ static long find_image(void *slot, uint32_t frame, uint8_t **image, uint64_t *fe
     return size;
 }
 
-long cplatform_slot_get_xstate(void *slot, uint32_t frame, void *buffer, size_t capacity) {
-    uint8_t *image;
-    uint64_t features;
-    long size = find_image(slot, frame, &image, &features);
-    if (size < 0) return size;
+static long get_image(const uint8_t *image, long size, uint64_t features, uint8_t *buffer, size_t capacity) {
     if ((size_t)size > capacity) size = (long)capacity;
     memcpy(buffer, image, (size_t)size);
     if (size >= LEGACY) {
         // As PTRACE_GETREGSET shows it: the software bytes begin with the features.
-        memset((uint8_t *)buffer + SOFTWARE, 0, HEADER - SOFTWARE);
-        memcpy((uint8_t *)buffer + SOFTWARE, &features, sizeof features);
+        memset(buffer + SOFTWARE, 0, HEADER - SOFTWARE);
+        memcpy(buffer + SOFTWARE, &features, sizeof features);
     }
     return size;
 }
 
-long cplatform_slot_set_xstate(void *slot, uint32_t frame, const void *buffer, size_t count) {
-    uint8_t *image;
-    uint64_t features, present = 3, rest[7];
-    long size = find_image(slot, frame, &image, &features);
-    if (size < 0) return size;
+static long set_image(uint8_t *image, long size, uint64_t features, uint32_t mask, const uint8_t *buffer, size_t count) {
+    uint64_t present = 3, rest[7];
     if (count < HEADER) return -EINVAL;
     if (count > (size_t)size) count = (size_t)size;
-    uint32_t control, mask;
-    memcpy(&control, (const uint8_t *)buffer + 24, sizeof control);
-    memcpy(&mask, image + 28, sizeof mask);
+    uint32_t control;
+    memcpy(&control, buffer + 24, sizeof control);
     if (control & ~(mask ? mask & 0x2ffff : 0xffbf)) return -EINVAL;
     if (count >= LEGACY) {
-        memcpy(&present, (const uint8_t *)buffer + HEADER, sizeof present);
-        memcpy(rest, (const uint8_t *)buffer + HEADER + 8, sizeof rest);
+        memcpy(&present, buffer + HEADER, sizeof present);
+        memcpy(rest, buffer + HEADER + 8, sizeof rest);
         for (int i = 0; i < 7; i++)
             if (rest[i] != 0) return -EINVAL;
         if (present & ~features) return -EINVAL;
@@ -237,8 +230,77 @@ long cplatform_slot_set_xstate(void *slot, uint32_t frame, const void *buffer, s
     memcpy(image, buffer, SOFTWARE);
     memset(image + HEADER, 0, LEGACY - HEADER);
     memcpy(image + HEADER, &present, sizeof present);
-    if (count > LEGACY) memcpy(image + LEGACY, (const uint8_t *)buffer + LEGACY, count - LEGACY);
+    if (count > LEGACY) memcpy(image + LEGACY, buffer + LEGACY, count - LEGACY);
     return (long)count;
+}
+
+long cplatform_slot_get_xstate(void *slot, uint32_t frame, void *buffer, size_t capacity) {
+    uint8_t *image;
+    uint64_t features;
+    long size = find_image(slot, frame, &image, &features);
+    return size < 0 ? size : get_image(image, size, features, buffer, capacity);
+}
+
+long cplatform_slot_set_xstate(void *slot, uint32_t frame, const void *buffer, size_t count) {
+    uint8_t *image;
+    uint64_t features;
+    long size = find_image(slot, frame, &image, &features);
+    if (size < 0) return size;
+    uint32_t mask;
+    memcpy(&mask, image + 28, sizeof mask);
+    return set_image(image, size, features, mask, buffer, count);
+}
+
+// ---- the floating-point image of a thread without frame: what XSAVE with all bits makes ----
+
+enum { KNOWN_FEATURES = 0x2ff };  // x87, SSE, AVX, MPX, AVX-512, PKRU
+
+// The enabled features, and the bits of MXCSR that may be set.
+static uint64_t enabled_features(uint32_t *mask) {
+    static _Atomic uint64_t features;
+    static _Atomic uint32_t control;
+    if (features == 0) {
+        uint32_t low, high;
+        __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        uint8_t legacy[512] __attribute__((aligned(16)));
+        __asm__ volatile("fxsave64 %0" : "=m"(legacy));
+        uint32_t bits;
+        memcpy(&bits, legacy + 28, sizeof bits);
+        control = bits;
+        features = (uint64_t)high << 32 | low;
+    }
+    *mask = control;
+    return features;
+}
+
+size_t cplatform_state_size(void) {
+    uint32_t a, b, c, d, mask;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+    if (!__get_cpuid_count(13, 0, &a, &b, &c, &d) || b < LEGACY || b > SLOT_STATE_LIMIT) return 0;
+    return enabled_features(&mask) & ~(uint64_t)KNOWN_FEATURES ? 0 : b;
+}
+
+size_t cplatform_state_offset(void) { return SLOT_STATE; }
+
+long cplatform_slot_get_state(void *slot, size_t size, void *buffer, size_t capacity) {
+    uint32_t mask;
+    uint64_t features = enabled_features(&mask);
+    long count = get_image((uint8_t *)slot + SLOT_STATE, (long)size, features, buffer, capacity);
+    // XSAVE writes the first word of the header alone.
+    if (count >= LEGACY) memset((uint8_t *)buffer + HEADER + 8, 0, LEGACY - HEADER - 8);
+    return count;
+}
+
+long cplatform_slot_set_state(void *slot, size_t size, const void *buffer, size_t count) {
+    uint32_t mask;
+    uint64_t features = enabled_features(&mask);
+    return set_image((uint8_t *)slot + SLOT_STATE, (long)size, features, mask, buffer, count);
+}
+
+long cplatform_slot_move_state(void *slot, size_t size, uint32_t frame) {
+    uint8_t copy[SLOT_STATE_LIMIT];
+    memcpy(copy, (uint8_t *)slot + SLOT_STATE, size);
+    return cplatform_slot_set_xstate(slot, frame, copy, size);
 }
 
 int cplatform_process_has_ended(int pidfd, int milliseconds) {

@@ -134,12 +134,6 @@ void cplatform_slot_prepare(void *slot);
 int cplatform_slot_is_gone(void *slot);
 // What the stub may answer without the Sentry: ANSWER_COUNT words, as they are in the slot, or NULL for nothing. Any thread.
 void cplatform_slot_set_answers(void *slot, const uint64_t *answers);
-enum {
-    CPLATFORM_SLOT_RESUME,
-    CPLATFORM_SLOT_EXIT,
-    CPLATFORM_SLOT_FRAME,     // make a frame for a thread that has none
-};
-
 // Gives the turn to the stub thread, which then does `action`. It looks `spins` times for its next turn before it sleeps.
 // -ESRCH: the thread had ended before.
 int cplatform_slot_give(void *slot, int action, uint32_t spins);
@@ -163,6 +157,13 @@ int cplatform_process_has_ended(int pidfd, int milliseconds);
 // The XSAVE image: bytes copied, -EPROTO for a nonsensical frame, -EINVAL for an image that the processor would refuse.
 long cplatform_slot_get_xstate(void *slot, uint32_t frame, void *buffer, size_t capacity);
 long cplatform_slot_set_xstate(void *slot, uint32_t frame, const void *buffer, size_t count);
+// The same for the image that a thread without frame saves and loads, whose size this is: 0 when it does not fit, or is not known in full.
+size_t cplatform_state_size(void);
+size_t cplatform_state_offset(void);
+long cplatform_slot_get_state(void *slot, size_t size, void *buffer, size_t capacity);
+long cplatform_slot_set_state(void *slot, size_t size, const void *buffer, size_t count);
+// Into the frame that the thread has meanwhile.
+long cplatform_slot_move_state(void *slot, size_t size, uint32_t frame);
 
 // ---- notify.c ----
 

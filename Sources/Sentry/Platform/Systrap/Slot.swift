@@ -30,6 +30,8 @@ import CPlatform
         case frame
         /// Let others run first, then resume.
         case yield
+        /// Without a frame: save the floating-point state in the slot and give the turn back; load it from there, then resume.
+        case save, restore
     }
 
     /// Where the slot is in the Sentry, for `nudge`.
@@ -89,6 +91,21 @@ import CPlatform
     func writeFloatingPoint(frame: UInt32, _ image: Span<UInt8>) -> Int {
         unsafe image.withUnsafeBufferPointer { p in unsafe cplatform_slot_set_xstate(pointer, frame, p.baseAddress, p.count) }
     }
+
+    /// The size of the floating-point state that threads without frame save and load themselves; 0: none does.
+    static let stateSize = cplatform_state_size()
+
+    /// The same as above for that state.
+    func readState(into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        unsafe cplatform_slot_get_state(pointer, Self.stateSize, buffer.baseAddress, buffer.count)
+    }
+
+    func writeState(_ image: Span<UInt8>) -> Int {
+        unsafe image.withUnsafeBufferPointer { p in unsafe cplatform_slot_set_state(pointer, Self.stateSize, p.baseAddress, p.count) }
+    }
+
+    /// That state goes into the frame.
+    func moveState(frame: UInt32) -> Int { unsafe cplatform_slot_move_state(pointer, Self.stateSize, frame) }
 
     /// Wakes whoever waits at the slot that is at `address`, to look around.
     static func nudge(_ address: UInt) {

@@ -16,6 +16,8 @@ import Synchronization
     private var sequence: UInt32 = 0
     /// An image to load before guest code runs, from before the stub thread existed.
     private var pendingFloatingPoint: [UInt8]?
+    /// The slot holds a floating-point state that the stub thread, which has no frame, is to load when it resumes.
+    private var hasState = false
     private var spinning = SpinPolicy()
     private var waiting = WaitPolicy()
     private var facts: TaskFacts?
@@ -53,11 +55,13 @@ import Synchronization
         store(registers, slot)
         while true {
             spinning.begin(placement, seat)
-            if !slot.give(wantsYield ? .yield : .resume, spins: spinning.stubSpins) { throw ended(space) }
+            if !slot.give(hasState ? .restore : wantsYield ? .yield : .resume, spins: spinning.stubSpins) { throw ended(space) }
             wantsYield = false
             try awaitTurn(slot, space)
             var found = registers
             let event = try take(slot, &found)
+            let hadState = hasState
+            hasState = false
             if event.has_frame != 0, event.signal == CPLATFORM_INTERRUPT_SIGNAL, found.rip >= Self.yieldCode.lowerBound,
                 found.rip < Self.entryCode.lowerBound
             {
@@ -93,6 +97,8 @@ import Synchronization
                     return accept(event, &registers)
                 }
                 place = .frame(event.frame)
+                // It may not have come to load its floating-point state.
+                if hadState { try moveState(slot, event.frame) }
                 if isInterruptPending.exchange(false, ordering: .sequentiallyConsistent) { return .interrupted }
                 store(registers, slot)
                 continue
@@ -159,6 +165,29 @@ import Synchronization
             // An interrupt that came too late is not it.
             if event.has_frame != 0, event.signal == 31 { place = .frame(event.frame) }
         }
+        if hasState, case .frame(let frame) = place {
+            hasState = false
+            try moveState(slot, frame)
+        }
+    }
+
+    /// Has the stub thread, which has no frame, save its floating-point state in the slot.
+    private func saveState(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
+        for _ in 0..<Self.maximumSaves {
+            spinning.begin(placement, seat)
+            if !slot.give(.save, spins: spinning.stubSpins) { throw ended(space) }
+            try awaitTurn(slot, space)
+            var ignored = Registers()
+            // An interrupt that came too late is not it: the thread goes on where that hit it.
+            if try take(slot, &ignored).has_frame == 0 { return }
+        }
+        throw lost(.misbehaved("a guest thread wrote over its floating-point state"))
+    }
+
+    private static let maximumSaves = 1000
+
+    private func moveState(_ slot: Slot, _ frame: UInt32) throws(PlatformError) {
+        if slot.moveState(frame: frame) < 0 { throw lost(.misbehaved("a guest thread wrote over its floating-point state")) }
     }
 
     /// Waits until the stub thread gives its turn.
@@ -250,6 +279,7 @@ import Synchronization
         thread = 0
         slot = nil
         space = nil
+        hasState = false
         runningSlot.store(0, ordering: .relaxed)
         placement.seatStub(seat, 0)
     }
@@ -390,6 +420,13 @@ import Synchronization
 
     func readFloatingPoint() throws(PlatformError) -> [UInt8] {
         guard let slot, let space else { return pendingFloatingPoint ?? initialImage() }
+        if Slot.stateSize > 0, case .words = place {
+            if !hasState { try saveState(slot, space) }
+            // SAFETY: as below.
+            return unsafe [UInt8](unsafeUninitializedCapacity: Slot.stateSize) { buffer, initialized in
+                initialized = unsafe max(0, min(slot.readState(into: buffer), buffer.count))
+            }
+        }
         try makeFrame(slot, space)
         guard case .frame(let frame) = place else { throw .host(.EINVAL) }
         let known = Self.imageSize.load(ordering: .relaxed)
@@ -410,6 +447,12 @@ import Synchronization
             copy.reserveCapacity(image.count)
             for index in image.indices { copy.append(image[index]) }
             pendingFloatingPoint = copy
+            return
+        }
+        if Slot.stateSize > 0, case .words = place {
+            // The stub thread loads it when it resumes.
+            if slot.writeState(image) < 0 { throw .host(.EINVAL) }
+            hasState = true
             return
         }
         try makeFrame(slot, space)

@@ -66,4 +66,6 @@ public final class SystrapPlatform: Platform {
         cplatform_stub_slots()..<cplatform_stub_slots() + UInt64(cplatform_slot_size() * cplatform_chunk_slots())
     }
     public static var slotSize: UInt64 { UInt64(cplatform_slot_size()) }
+    /// Where in a slot a thread without frame keeps its floating-point state.
+    public static var stateOffset: UInt64 { UInt64(cplatform_state_offset()) }
 }
