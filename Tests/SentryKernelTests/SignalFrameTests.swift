@@ -65,10 +65,9 @@ import Testing
         var original = contents()
         original.registers.r15 = 15
         original.registers.fs_base = 99
-        let frame = StructureBytes([UInt8](copying: SignalFrame.bytes(original, floatingPoint: 0).span))
         var current = Registers()
         current.fs_base = 99
-        var restored = SignalFrame.registers(frame, current: current)
+        var restored = SignalFrame.registers(SignalFrame.bytes(original, floatingPoint: 0), current: current)
         #expect(restored.orig_rax == .max)
         restored.orig_rax = original.registers.orig_rax
         #expect(restored == original.registers)
@@ -79,8 +78,7 @@ import Testing
         hostile.registers.eflags = .max
         hostile.registers.cs = 0x10
         hostile.registers.ss = 0x18
-        let restored = SignalFrame.registers(
-            StructureBytes([UInt8](copying: SignalFrame.bytes(hostile, floatingPoint: 0).span)), current: Registers())
+        let restored = SignalFrame.registers(SignalFrame.bytes(hostile, floatingPoint: 0), current: Registers())
         #expect(restored.cs == 0x33 && restored.ss == 0x2b)
         // IOPL and interrupt flag stay the host's.
         #expect(restored.eflags & 0x3000 == 0 && restored.eflags & 0x200 == 0x200)

@@ -166,6 +166,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// The mask to go back to when no handler runs (sigsuspend, ppoll and their kin).
     var savedMask: SignalSet?
     var alternateStack = AlternateStack()
+    /// The floating-point image of the last signal frame, whose place the next one takes. Empty before the first.
+    var signalImage: [UInt8] = []
     /// set_tid_address(2): cleared and woken at exit.
     public var clearThreadID: UInt64 = 0
     /// CLONE_CHILD_SETTID: stored by the child before its first instruction.

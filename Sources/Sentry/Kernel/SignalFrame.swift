@@ -110,9 +110,9 @@ public enum SignalFrame {
     }
 
     /// The registers of a frame that rt_sigreturn takes over, on top of `current`.
-    static func registers(_ frame: StructureBytes, current: Registers) -> Registers {
+    static func registers(_ frame: borrowing Bytes, current: Registers) -> Registers {
         var r = current
-        func word(_ index: Int) -> UInt64 { frame.get(registersOffset + 8 * index) }
+        func word(_ index: Int) -> UInt64 { frame.load(registersOffset + 8 * index) }
         r.r8 = word(0)
         r.r9 = word(1)
         r.r10 = word(2)
@@ -149,8 +149,7 @@ extension KernelTask {
         do throws(Errno) {
             // Without SA_RESTORER there is nowhere to return to: x86-64 has no other way.
             guard action.sa_flags & SignalActionFlag.SA_RESTORER != 0 else { throw .EFAULT }
-            var image: [UInt8]
-            do { image = try context.readFloatingPoint() } catch { throw .EFAULT }
+            do { try context.readFloatingPoint(into: &signalImage) } catch { throw .EFAULT }
             let wasOnStack = alternateStack.holds(registers.rsp)
             var top = registers.rsp &- SignalFrame.redZone
             var isOnStack = wasOnStack
@@ -158,15 +157,15 @@ extension KernelTask {
                 top = alternateStack.address &+ alternateStack.size
                 isOnStack = true
             }
-            let place = SignalFrame.place(below: top, floatingPointSize: image.count)
+            let place = SignalFrame.place(below: top, floatingPointSize: signalImage.count)
             // An overflow of the alternate stack must not go unnoticed.
             if isOnStack, alternateStack.size != 0, place.frame < alternateStack.address || place.frame > top { throw .EFAULT }
             let contents = SignalFrame.Contents(
                 registers: registers, restorer: action.sa_restorer, info: signal.info, mask: old, stack: alternateStack,
                 faultAddress: faultAddress)
-            let isExtended = SignalFrame.describe(&image)
-            try space.copyOut(image, to: place.floatingPoint)
-            if isExtended { try space.store(SignalFrame.FP_XSTATE_MAGIC2, to: place.floatingPoint &+ UInt64(image.count)) }
+            let isExtended = SignalFrame.describe(&signalImage)
+            try space.copyOut(signalImage, to: place.floatingPoint)
+            if isExtended { try space.store(SignalFrame.FP_XSTATE_MAGIC2, to: place.floatingPoint &+ UInt64(signalImage.count)) }
             let frame = SignalFrame.bytes(contents, floatingPoint: place.floatingPoint)
             try space.copyOut(frame.span, to: place.frame)
             if alternateStack.flags & AlternateStackFlag.SS_AUTODISARM != 0 { alternateStack = AlternateStack() }
@@ -204,8 +203,10 @@ extension KernelTask {
         do throws(Errno) {
             // The handler's `ret` took the return address.
             let address = registers.rsp &- 8
-            let frame = StructureBytes(try space.copyIn(from: address, count: SignalFrame.size))
-            let floatingPoint: UInt64 = frame.get(SignalFrame.registersOffset + 184)
+            var frame = SignalFrame.Bytes(repeating: 0)
+            var span = frame.mutableSpan
+            try space.copyIn(from: address, into: &span)
+            let floatingPoint: UInt64 = frame.load(SignalFrame.registersOffset + 184)
             if floatingPoint != 0 {
                 try restoreFloatingPoint(floatingPoint)
             } else {
@@ -213,12 +214,12 @@ extension KernelTask {
             }
             registers = SignalFrame.registers(frame, current: registers)
             var stack = AlternateStack()
-            stack.address = frame.get(SignalFrame.contextOffset + 16)
-            stack.flags = frame.get(SignalFrame.contextOffset + 24)
-            stack.size = frame.get(SignalFrame.contextOffset + 32)
+            stack.address = frame.load(SignalFrame.contextOffset + 16)
+            stack.flags = frame.load(SignalFrame.contextOffset + 24)
+            stack.size = frame.load(SignalFrame.contextOffset + 32)
             // A frame's stack that is not acceptable is left as it is, as Linux does.
             try? setAlternateStack(stack, stackPointer: registers.rsp)
-            setSignalMask(SignalSet(rawValue: frame.get(SignalFrame.maskOffset)))
+            setSignalMask(SignalSet(rawValue: frame.load(SignalFrame.maskOffset)))
         } catch {
             forceSignal(.kernel(Signal.SIGSEGV))
         }
@@ -227,35 +228,38 @@ extension KernelTask {
     private func restoreFloatingPoint(_ address: UInt64) throws(Errno) {
         guard let space = memory?.space else { throw .EFAULT }
         do {
-            var image = try context.readFloatingPoint()
-            // What the frame says of its image. Software bytes are the kernel's: those of the thread stay.
-            let software: InlineArray<48, UInt8> = try space.copyIn(from: address &+ UInt64(SignalFrame.softwareBytes))
-            let own = image.count >= SignalFrame.legacySize ? Array(image[SignalFrame.softwareBytes..<SignalFrame.legacySize]) : []
-            let size = Int(software.load(16, as: UInt32.self))
-            if software.load(0, as: UInt32.self) == SignalFrame.FP_XSTATE_MAGIC1, size >= SignalFrame.minimumExtendedSize,
-                size <= image.count,
-                software.load(4, as: UInt32.self) >= UInt32(size), let magic: UInt32 = try? space.load(address &+ UInt64(size)),
-                magic == SignalFrame.FP_XSTATE_MAGIC2
+            var image: [UInt8] = []
+            swap(&image, &signalImage)
+            defer { swap(&image, &signalImage) }
+            // Only its size matters; all of it is overwritten.
+            if image.isEmpty { try context.readFloatingPoint(into: &image) }
+            let count = image.count, legacy = SignalFrame.legacySize
+            try Self.copyIn(space, address, 0..<min(legacy, count), &image)
+            // What the frame says of its image.
+            let size = count < legacy ? 0 : Int(image.load(SignalFrame.softwareBytes + 16, as: UInt32.self))
+            if size >= SignalFrame.minimumExtendedSize, size <= count,
+                image.load(SignalFrame.softwareBytes, as: UInt32.self) == SignalFrame.FP_XSTATE_MAGIC1,
+                image.load(SignalFrame.softwareBytes + 4, as: UInt32.self) >= UInt32(size),
+                let magic: UInt32 = try? space.load(address &+ UInt64(size)), magic == SignalFrame.FP_XSTATE_MAGIC2
             {
-                try Self.copyIn(space, address, size, &image)
-            } else if image.count >= SignalFrame.minimumExtendedSize {
+                try Self.copyIn(space, address, legacy..<size, &image)
+                for index in size..<count { image[index] = 0 }
+            } else if count >= SignalFrame.minimumExtendedSize {
                 // Only the FXSAVE area: x87 and SSE from there, everything else as at the start.
-                try Self.copyIn(space, address, SignalFrame.legacySize, &image)
-                for index in SignalFrame.legacySize..<image.count { image[index] = 0 }
-                image[SignalFrame.legacySize] = 3
+                for index in legacy..<count { image[index] = 0 }
+                image[legacy] = 3
             }
-            if !own.isEmpty { image.store(own, at: SignalFrame.softwareBytes) }
             try context.writeFloatingPoint(image.span)
         } catch {
             throw .EFAULT
         }
     }
 
-    /// Overwrites the first `count` bytes of an image.
-    private static func copyIn(_ space: AddressSpace, _ address: UInt64, _ count: Int, _ image: inout [UInt8]) throws(Errno) {
+    /// Fills a part of an image from the one at `address`.
+    private static func copyIn(_ space: AddressSpace, _ address: UInt64, _ range: Range<Int>, _ image: inout [UInt8]) throws(Errno) {
         var whole = image.mutableSpan
-        var part = whole.extracting(0..<count)
-        try space.copyIn(from: address, into: &part)
+        var part = whole.extracting(range)
+        try space.copyIn(from: address &+ UInt64(range.lowerBound), into: &part)
     }
 
     /// sigaltstack(2) after decoding: EPERM while on the stack, EINVAL for bad flags, ENOMEM for a small one.

@@ -71,7 +71,7 @@ private final class NullContext: ExecutionContext {
     }
     func interrupt() { state.withLock { $0.interrupted = true } }
     func clearInterrupt() { state.withLock { $0.interrupted = false } }
-    func readFloatingPoint() throws(PlatformError) -> [UInt8] { state.withLock { $0.floatingPoint } }
+    func readFloatingPoint(into image: inout [UInt8]) throws(PlatformError) { image = state.withLock { $0.floatingPoint } }
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError) {
         let copy = [UInt8](copying: image)
         state.withLock { $0.floatingPoint = copy }

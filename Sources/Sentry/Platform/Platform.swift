@@ -122,8 +122,9 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func yield()
     /// Withdraws a pending interrupt, if any (a task calls it when it has already looked at what it was to be interrupted for).
     func clearInterrupt()
-    /// The XSAVE image (standard format, as PTRACE_GETREGSET NT_X86_XSTATE gives it).
-    func readFloatingPoint() throws(PlatformError) -> [UInt8]
+    /// Puts the XSAVE image (standard format, as PTRACE_GETREGSET NT_X86_XSTATE gives it) in place of what `image` holds. One that has its size need not be
+    /// allocated anew.
+    func readFloatingPoint(into image: inout [UInt8]) throws(PlatformError)
     /// Loads an XSAVE image; `host(EINVAL)` when the processor would refuse it.
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError)
     /// The state a new program starts with (execve).
@@ -147,6 +148,12 @@ extension PlatformAddressSpace {
 }
 
 extension ExecutionContext {
+    /// The XSAVE image.
+    public func readFloatingPoint() throws(PlatformError) -> [UInt8] {
+        var image: [UInt8] = []
+        try readFloatingPoint(into: &image)
+        return image
+    }
     public func suspend() {}
     public func look(for parker: Parker) -> Bool { false }
     public func wasWoken(from number: Int32) {}

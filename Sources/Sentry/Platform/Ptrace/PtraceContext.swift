@@ -166,18 +166,15 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
     private static let maximumImage = 16384
     private static let imageSize = Atomic<Int>(0)
 
-    func readFloatingPoint() throws(PlatformError) -> [UInt8] {
-        if thread == 0 { return pendingFloatingPoint ?? initialImage() }
+    func readFloatingPoint(into image: inout [UInt8]) throws(PlatformError) {
+        if thread == 0 { return image = pendingFloatingPoint ?? initialImage }
         let known = Self.imageSize.load(ordering: .relaxed)
-        var count = 0
         // SAFETY: the call writes at most the bytes it is told of and says how many it wrote.
-        let image = unsafe [UInt8](unsafeUninitializedCapacity: known > 0 ? known : Self.maximumImage) { buffer, initialized in
-            count = unsafe cplatform_get_xstate(thread, buffer.baseAddress, buffer.count)
-            initialized = max(0, min(count, buffer.count))
+        let count = unsafe fill(&image, known > 0 ? known : Self.maximumImage) { buffer in
+            unsafe cplatform_get_xstate(thread, buffer.baseAddress, buffer.count)
         }
         if count < 0 { throw failed(count) }
         if known == 0 { Self.imageSize.store(image.count, ordering: .relaxed) }
-        return image
     }
 
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError) {
@@ -208,7 +205,7 @@ final class PtraceContext: ExecutionContext, @unchecked Sendable {
             pendingFloatingPoint = nil
             return
         }
-        let image = initialImage()
+        let image = initialImage
         do { try writeFloatingPoint(image.span) } catch {
             // execve(2): the old address space, and the stub with it, may be gone already. The thread in the new one starts with this image.
             pendingFloatingPoint = image

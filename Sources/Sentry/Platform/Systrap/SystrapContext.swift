@@ -303,7 +303,7 @@ import Synchronization
             sequence = parked.sequence
             runningSlot.store(parked.slot.address, ordering: .relaxed)
             placement.seatStub(seat, thread)
-            let image = pendingFloatingPoint ?? initialImage()
+            let image = pendingFloatingPoint ?? initialImage
             pendingFloatingPoint = nil
             return try writeFloatingPoint(image.span)
         }
@@ -418,27 +418,24 @@ import Synchronization
     private static let maximumImage = 16384
     private static let imageSize = Atomic<Int>(0)
 
-    func readFloatingPoint() throws(PlatformError) -> [UInt8] {
-        guard let slot, let space else { return pendingFloatingPoint ?? initialImage() }
-        if Slot.stateSize > 0, case .words = place {
+    func readFloatingPoint(into image: inout [UInt8]) throws(PlatformError) {
+        guard let slot, let space else { return image = pendingFloatingPoint ?? initialImage }
+        let size = Slot.stateSize
+        if size > 0, case .words = place {
             if !hasState { try saveState(slot, space) }
             // SAFETY: as below.
-            return unsafe [UInt8](unsafeUninitializedCapacity: Slot.stateSize) { buffer, initialized in
-                initialized = unsafe max(0, min(slot.readState(into: buffer), buffer.count))
-            }
+            _ = unsafe fill(&image, size) { buffer in unsafe slot.readState(into: buffer) }
+            return
         }
         try makeFrame(slot, space)
         guard case .frame(let frame) = place else { throw .host(.EINVAL) }
         let known = Self.imageSize.load(ordering: .relaxed)
-        var count = 0
         // SAFETY: the call writes at most the bytes it is told of and says how many it wrote.
-        let image = unsafe [UInt8](unsafeUninitializedCapacity: known > 0 ? known : Self.maximumImage) { buffer, initialized in
-            count = unsafe slot.readFloatingPoint(frame: frame, into: buffer)
-            initialized = max(0, min(count, buffer.count))
+        let count = unsafe fill(&image, known > 0 ? known : Self.maximumImage) { buffer in
+            unsafe slot.readFloatingPoint(frame: frame, into: buffer)
         }
         if count < 0 { throw lost(.misbehaved("a guest thread wrote over its floating-point state")) }
         if known == 0 { Self.imageSize.store(image.count, ordering: .relaxed) }
-        return image
     }
 
     func writeFloatingPoint(_ image: Span<UInt8>) throws(PlatformError) {
@@ -467,7 +464,7 @@ import Synchronization
             pendingFloatingPoint = nil
             return
         }
-        let image = initialImage()
+        let image = initialImage
         // execve(2): the old address space may be gone already. The thread in the new one starts with this image.
         do { try writeFloatingPoint(image.span) } catch { pendingFloatingPoint = image }
     }
