@@ -331,6 +331,11 @@ private let compareLoop: [UInt8] = [
             guard case .fault(let fault) = try guest.context.run(&registers, in: guest.space) else { throw Errno.EINVAL }
             #expect(fault.signal == 5)
             #expect(registers.rip == Guest.code)
+            guard case .fault(let next) = try guest.context.run(&registers, in: guest.space) else { throw Errno.EINVAL }
+            #expect(next.signal == 5)
+            #expect(registers.rip == Guest.code + 5)
+            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+            #expect(registers.rip == Guest.code + 7)
             guest.context.release()
             guest.space.destroy()
         }

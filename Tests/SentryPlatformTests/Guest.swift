@@ -68,71 +68,94 @@ extension Event {
 
 /// The guest's code and trampolines, for the platform to patch: what `AddressSpace` does, on one page of code.
 final class TestCode: GuestCode {
-    private static let trampolineOffset: UInt64 = 0x40000
     private let memory: SharedDescriptor
     private let space: any PlatformAddressSpace
-    private let trampolines = Lock<Range<UInt64>>(0..<0)
+    private let base: UInt64
+    private let trampolines = Lock<[Range<UInt64>]>([])
+    /// Where in the memory file the code is, and where the next page for it goes.
+    private let place: Lock<(current: UInt64, next: UInt64)>
 
-    init(_ memory: SharedDescriptor, _ space: any PlatformAddressSpace) {
+    /// Where in the memory file trampolines are.
+    private static func offset(_ address: UInt64) -> UInt64 { address - 0x500_0000 }
+
+    init(_ memory: SharedDescriptor, _ space: any PlatformAddressSpace, at base: UInt64, offset: UInt64 = 0, next: UInt64 = 0x40000) {
         self.memory = memory
         self.space = space
+        self.base = base
+        place = Lock((offset, next))
     }
 
     func constantCode(at address: UInt64, count: Int) -> [UInt8]? {
         // The code begins with its page; zeros stand for what would lie before.
-        let missing = address < Guest.code ? Int(Guest.code - address) : 0
-        guard missing < 16, address + UInt64(count) <= Guest.code + 0x1000 else { return nil }
+        let missing = address < base ? Int(base - address) : 0
+        guard missing < 16, address + UInt64(count) <= base + 0x1000 else { return nil }
         var bytes = [UInt8](repeating: 0, count: count - missing)
         var span = bytes.mutableSpan
-        let offset = Int64(address + UInt64(missing) - Guest.code)
+        let offset = Int64(offset + address + UInt64(missing) - base)
         guard (try? HostCall.read(memory.rawValue, at: offset, into: &span)) == count - missing else { return nil }
         return [UInt8](repeating: 0, count: missing) + bytes
     }
 
+    func currentCode(at address: UInt64, count: Int) -> [UInt8]? { constantCode(at: address, count: count) }
+
+    var offset: UInt64 { place.withLock { $0.current } }
+
     func replaceCode(at address: UInt64, with bytes: [UInt8]) throws(Errno) {
-        _ = try HostCall.write(memory.rawValue, at: Int64(address - Guest.code), bytes.span)
+        try place.withLock { place throws(Errno) in
+            var page = [UInt8](repeating: 0, count: 0x1000)
+            var span = page.mutableSpan
+            _ = try HostCall.read(memory.rawValue, at: Int64(place.current), into: &span)
+            page.replaceSubrange(Int(address - base)..<Int(address - base) + bytes.count, with: bytes)
+            _ = try HostCall.write(memory.rawValue, at: Int64(place.next), page.span)
+            try space.apply([.map(address: base, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: place.next)])
+            place = (place.next, place.next + 0x1000)
+        }
     }
 
     func mapTrampolines(at address: UInt64, length: UInt64) throws(Errno) {
         try space.apply([
-            .map(address: address, length: length, protection: [.read, .execute], file: .memoryFile, offset: Self.trampolineOffset)
+            .map(address: address, length: length, protection: [.read, .execute], file: .memoryFile, offset: Self.offset(address))
         ])
-        trampolines.withLock { $0 = address..<address + length }
+        trampolines.withLock { $0.append(address..<address + length) }
     }
 
     func writeTrampolines(at address: UInt64, _ bytes: [UInt8]) throws(Errno) {
-        let range = trampolines.withLock { $0 }
-        guard range.contains(address) else { throw .EFAULT }
-        _ = try HostCall.write(memory.rawValue, at: Int64(Self.trampolineOffset + address - range.lowerBound), bytes.span)
+        guard trampolines.withLock({ $0.contains { $0.contains(address) } }) else { throw .EFAULT }
+        _ = try HostCall.write(memory.rawValue, at: Int64(Self.offset(address)), bytes.span)
     }
 }
 
-/// A memory file, an address space with code and data mapped, and a context: what a test of guest code needs. Code at 0x400000 (read, execute),
+/// A memory file, an address space with code and data mapped, and a context: what a test of guest code needs. Code at 0x400000 or elsewhere (read, execute),
 /// data at 0x500000 (read, write; file offset 0x10000), read-only data at 0x600000 (file offset 0x20000).
 final class Guest: Sendable {
     static let code: UInt64 = 0x40_0000
     static let data: UInt64 = 0x50_0000
     static let constant: UInt64 = 0x60_0000
+    /// Of the memory file, with the trampolines in it.
+    static let memorySize = 32 << 20
 
     let memory: SharedDescriptor
     let space: any PlatformAddressSpace
     let context: any ExecutionContext
+    /// Where the code is.
+    let base: UInt64
     /// Held weakly by the platform.
     private let patchable: TestCode
 
-    init(_ on: TestPlatform, _ code: [UInt8], constants: [UInt8] = []) throws {
+    init(_ on: TestPlatform, _ code: [UInt8], at base: UInt64 = Guest.code, constants: [UInt8] = []) throws {
         let platform = try on.shared
-        memory = SharedDescriptor(try makeMemoryFile(size: 1 << 20))
+        self.base = base
+        memory = SharedDescriptor(try makeMemoryFile(size: Self.memorySize))
         _ = try HostCall.write(memory.rawValue, at: 0, code.span)
         if !constants.isEmpty { _ = try HostCall.write(memory.rawValue, at: 0x20000, constants.span) }
         space = try platform.makeAddressSpace(memory: memory)
         try space.apply([
-            .map(address: Self.code, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: 0),
+            .map(address: base, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: 0),
             .map(address: Self.data, length: 0x4000, protection: [.read, .write], file: .memoryFile, offset: 0x10000),
             .map(address: Self.constant, length: 0x1000, protection: [.read], file: .memoryFile, offset: 0x20000),
         ])
         context = try platform.makeContext()
-        patchable = TestCode(memory, space)
+        patchable = TestCode(memory, space, at: base)
         space.attach(patchable)
     }
 
@@ -140,8 +163,9 @@ final class Guest: Sendable {
     func fork() throws -> (space: any PlatformAddressSpace, code: TestCode) {
         let platform = try TestPlatform.systrap.shared
         let space = try platform.makeAddressSpace(memory: memory)
-        try space.apply([.map(address: Self.code, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: 0)])
-        let code = TestCode(memory, space)
+        let offset = patchable.offset
+        try space.apply([.map(address: base, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: offset)])
+        let code = TestCode(memory, space, at: base, offset: offset, next: 0x80000)
         if let area = platform.trampolines { try code.mapTrampolines(at: area.lowerBound, length: UInt64(area.count)) }
         space.attach(code)
         space.inherit(from: self.space)
@@ -152,13 +176,13 @@ final class Guest: Sendable {
     func readCode(_ offset: Int, _ count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         var span = bytes.mutableSpan
-        _ = try HostCall.read(memory.rawValue, at: Int64(offset), into: &span)
+        _ = try HostCall.read(memory.rawValue, at: Int64(patchable.offset) + Int64(offset), into: &span)
         return bytes
     }
 
     func entry(_ change: (inout Registers) -> Void = { _ in }) -> Registers {
         var registers = Registers()
-        registers.rip = Self.code
+        registers.rip = base
         registers.rsp = Self.data + 0x3ff0
         change(&registers)
         return registers

@@ -98,7 +98,9 @@ import Testing
             #expect(event == .fault(FaultInfo(signal: 11, code: 0x80, address: 0, access: nil)))
             // Beyond the end of the mapped file: SIGBUS, BUS_ADRERR.
             let guest = try Guest(on, [0x48, 0x8b, 0x08])
-            try guest.space.apply([.map(address: 0x70_0000, length: 0x1000, protection: [.read], file: .memoryFile, offset: 1 << 20)])
+            try guest.space.apply([
+                .map(address: 0x70_0000, length: 0x1000, protection: [.read], file: .memoryFile, offset: UInt64(Guest.memorySize))
+            ])
             (event, _) = try guest.once { $0.rax = 0x70_0010 }
             #expect(event == .fault(FaultInfo(signal: 7, code: 2, address: 0x70_0010, access: nil)))
         }

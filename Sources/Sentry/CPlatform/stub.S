@@ -407,6 +407,11 @@ thread_failed:
     jmp cplatform_stub_thread_exit
 
     // Where trampolines lead once the guest uses GS itself: the registers are those of a call, rcx behind it.
+    // Those of the other form have that address before the place that R11 holds.
+    .globl cplatform_stub_trap_any
+    .hidden cplatform_stub_trap_any
+cplatform_stub_trap_any:
+    movq -8(%r11), %rcx
     .globl cplatform_stub_trap
     .hidden cplatform_stub_trap
 cplatform_stub_trap:
@@ -423,44 +428,38 @@ cplatform_stub_yield:
 cplatform_stub_yield_return:
     jmp *%gs:SLOT_TARGET
 
-    // Trampolines of the form that does not tell the number, and destroys the flags: the commonest harmless calls are answered here. An interrupt
-    // that hits before `cplatform_stub_entry` finds the call not yet made, which is then made by way of the Sentry.
+    // Trampolines of the form that does not tell the number: the commonest harmless calls are answered here. r11 is the place to go on, before which lies the address
+    // behind the call. Flags are the guest's. Nothing has happened before `cplatform_stub_entry`: an interrupt that hits here finds the call not yet made.
     .globl cplatform_stub_entry_any
     .hidden cplatform_stub_entry_any
 cplatform_stub_entry_any:
-    cmpq $186, %rax                 // gettid
-    je any_thread
-    cmpq $39, %rax                  // getpid
-    je any_process
-    cmpq $24, %rax                  // sched_yield
-    jne cplatform_stub_entry
-    .globl cplatform_stub_any_yield
-    .hidden cplatform_stub_any_yield
-cplatform_stub_any_yield:
-    movq %gs:(SLOT_ANSWERS + ANSWER_YIELD), %rax
-    decq %rax
-    movl $24, %eax
-    jns cplatform_stub_yield
+    leaq -186(%rax), %rcx           // gettid
+    jrcxz cplatform_stub_any_thread
+    leaq -39(%rax), %rcx            // getpid
+    jrcxz cplatform_stub_any_process
+    leaq -24(%rax), %rcx            // sched_yield
+    jrcxz any_yield
+any_other:
+    movq -8(%r11), %rcx
     jmp cplatform_stub_entry
+any_yield:
+    movq %gs:(SLOT_ANSWERS + ANSWER_YIELD), %rcx
+    jrcxz any_other
+    jmp cplatform_stub_yield
     .globl cplatform_stub_any_process
     .hidden cplatform_stub_any_process
 cplatform_stub_any_process:
-any_process:
-    movq %gs:(SLOT_ANSWERS + ANSWER_PROCESS), %rax
-    decq %rax
-    js 1f
+    movq %gs:(SLOT_ANSWERS + ANSWER_PROCESS), %rcx
+    jrcxz any_other
+    leaq -1(%rcx), %rax
     jmp *%r11
-1:  movl $39, %eax
-    jmp cplatform_stub_entry
     .globl cplatform_stub_any_thread
     .hidden cplatform_stub_any_thread
 cplatform_stub_any_thread:
-any_thread:
-    movq %gs:(SLOT_ANSWERS + ANSWER_THREAD), %rax
-    decq %rax
-    js 1f
+    movq %gs:(SLOT_ANSWERS + ANSWER_THREAD), %rcx
+    jrcxz any_other
+    leaq -1(%rcx), %rax
     jmp *%r11
-1:  movl $186, %eax
 
     // Trampolines of patched call sites come here: GS is the slot. No signal is blocked: one that comes before the turn is given finds the call not yet made,
     // one that comes after finds it made, or answered. r12 = 0 tells that there is no frame.

@@ -29,7 +29,7 @@ extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[],
     cplatform_stub_close_socket_return[], cplatform_stub_altstack_return[], cplatform_stub_unblock_return[], cplatform_stub_restrict_return[],
     cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[], cplatform_stub_entry[], cplatform_stub_given[],
     cplatform_stub_entry_end[], cplatform_stub_trap[], cplatform_stub_yield[], cplatform_stub_yield_return[], cplatform_stub_turn_yield_return[],
-    cplatform_stub_entry_any[], cplatform_stub_any_yield[], cplatform_stub_any_process[], cplatform_stub_any_thread[];
+    cplatform_stub_entry_any[], cplatform_stub_any_process[], cplatform_stub_any_thread[], cplatform_stub_trap_any[];
 extern const uint8_t cplatform_vdso_begin[], cplatform_vdso_end[], cplatform_vdso_slots[];
 
 #ifndef SECCOMP_RET_USER_NOTIF
@@ -57,13 +57,13 @@ uint64_t cplatform_stub_entry_address(void) { return address_of(cplatform_stub_e
 uint64_t cplatform_stub_given_address(void) { return address_of(cplatform_stub_given); }
 uint64_t cplatform_stub_entry_end_address(void) { return address_of(cplatform_stub_entry_end); }
 uint64_t cplatform_stub_trap_address(void) { return address_of(cplatform_stub_trap); }
+uint64_t cplatform_stub_trap_any_address(void) { return address_of(cplatform_stub_trap_any); }
 uint64_t cplatform_stub_entry_any_address(void) { return address_of(cplatform_stub_entry_any); }
 uint64_t cplatform_stub_yield_address(void) { return address_of(cplatform_stub_yield); }
 
 uint64_t cplatform_stub_call_at(uint64_t place, uint64_t number) {
     if (place >= address_of(cplatform_stub_any_thread)) return SYS_gettid;
     if (place >= address_of(cplatform_stub_any_process)) return SYS_getpid;
-    if (place >= address_of(cplatform_stub_any_yield)) return SYS_sched_yield;
     return number;
 }
 uint64_t cplatform_stub_ring(void) { return STUB_RING; }

@@ -102,8 +102,13 @@
 // `mov $number,%eax; syscall` is `jmp *entry`, whose last two bytes are those of `syscall`, because all entries' addresses begin with 0x050f.
 #define TRAMPOLINE_TABLE 0x050fe000
 #define TRAMPOLINE_CODE 0x05100000
-#define TRAMPOLINE_SIZE 64
+#define TRAMPOLINE_SIZE 128
 #define TRAMPOLINE_COUNT 1024
+// The table of the other form, whose entries lie only where each byte of their address is that of an instruction that faults; JUMP_TABLE_COUNT of them do
+// between the first such address and the last (`CallSites.Jump`).
+#define JUMP_TABLE 0x06e4e000
+#define JUMP_TABLE_SIZE 0xb1000
+#define JUMP_TABLE_COUNT 256
 // The first entries: any call, a call whose number is looked at first, sched_yield(2).
 #define TRAMPOLINE_CALL 0
 #define TRAMPOLINE_ANY_CALL 1

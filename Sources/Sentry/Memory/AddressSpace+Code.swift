@@ -12,7 +12,10 @@ extension AddressSpace: GuestCode {
             let region = state.regions[index].value
             return region.object != nil && !region.isShared && region.protection.contains(.execute) && !region.protection.contains(.write)
         }
-        guard isConstant else { return nil }
+        return isConstant ? currentCode(at: address, count: count) : nil
+    }
+
+    public func currentCode(at address: UInt64, count: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: count)
         var span = bytes.mutableSpan
         guard let done = try? forceCopyIn(from: address, into: &span), done == count else { return nil }

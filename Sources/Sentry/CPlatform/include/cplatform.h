@@ -17,8 +17,9 @@ uint64_t cplatform_stub_thread_exit_address(void);
 uint64_t cplatform_stub_wait_address(void);
 uint64_t cplatform_stub_hello_address(void);
 uint64_t cplatform_stub_ring(void);
-// Where trampolines trap.
+// Where trampolines trap: in the end, and at first where the call is not known beforehand.
 uint64_t cplatform_stub_trap_address(void);
+uint64_t cplatform_stub_trap_any_address(void);
 // Where trampolines enter the stub; from where on their turn is given; the end of that code.
 uint64_t cplatform_stub_entry_address(void);
 uint64_t cplatform_stub_given_address(void);

@@ -52,14 +52,17 @@ import Synchronization
         }
         if registers.needFrame { try makeFrame(slot, space) }
         if registers.gs_base != 0 { space.callSites?.turnOff() }
+        // Each step shall be one of the original's.
+        if registers.eflags & 0x100 != 0 { space.callSites?.restore() }
         store(registers, slot)
+        var retried: UInt64 = 0
         while true {
             spinning.begin(placement, seat)
             if !slot.give(hasState ? .restore : wantsYield ? .yield : .resume, spins: spinning.stubSpins) { throw ended(space) }
             wantsYield = false
             try awaitTurn(slot, space)
             var found = registers
-            let event = try take(slot, &found)
+            var event = try take(slot, &found)
             let hadState = hasState
             hasState = false
             if event.has_frame != 0, event.signal == CPLATFORM_INTERRUPT_SIGNAL, found.rip >= Self.yieldCode.lowerBound,
@@ -69,13 +72,10 @@ import Synchronization
                     // An interrupt hit a thread in sched_yield(2), which is as good as done.
                     found.rip = found.rip == Self.yieldCode.lowerBound ? found.r11 : event.resume
                     found.rax = 0
+                    space.callSites?.comeOut(&found)
                 } else {
-                    // Or one that looked whether its call has an answer: it asks the Sentry.
-                    found.rax = cplatform_stub_call_at(found.rip, found.rax)
-                    found.rip = Self.entryCode.lowerBound
-                    place = .frame(event.frame)
-                    store(found, slot)
-                    continue
+                    // Or one that looked whether its call has an answer.
+                    space.callSites?.comeOutOfStub(&found, number: cplatform_stub_call_at(found.rip, found.rax))
                 }
                 place = .frame(event.frame)
                 if isInterruptPending.exchange(false, ordering: .sequentiallyConsistent) {
@@ -108,13 +108,19 @@ import Synchronization
                 return accept(event, &registers)
             }
             place = .frame(event.frame)
-            if let sites = space.callSites, event.signal == 11, event.code == 0x80, let tail = sites.tail(behind: found.rip) {
-                // Somebody came back to the middle of a patched call.
-                found.rip = tail
-                registers = found
-                store(registers, slot)
-                continue
+            if let sites = space.callSites, event.signal == 11 && event.code == 0x80 || event.signal == 4, found.rip != retried {
+                // Somebody came to the middle of a patched call?
+                let mending = sites.mend(found.rip)
+                if mending != .none {
+                    if mending == .again { retried = found.rip }
+                    registers = found
+                    store(found, slot)
+                    continue
+                }
             }
+            let address = found.rip
+            space.callSites?.comeOut(&found)
+            if found.rip != address, event.address == address, event.is_page_fault == 0 { event.address = found.rip }
             if event.signal == 4, found.rip == Self.trap {
                 found.rip = found.rcx
                 found.r11 = found.eflags
@@ -149,9 +155,14 @@ import Synchronization
 
     /// Puts the registers where the stub thread takes them from.
     private func store(_ registers: borrowing Registers, _ slot: Slot) {
+        func continuation(of address: UInt64) -> UInt64 { space?.callSites?.continuation(of: address) ?? address }
         switch place {
-        case .frame(let frame): slot.store(copy registers, frame: frame)
-        case .words(let rip, let target): slot.storeCall(copy registers, target: registers.rip == rip ? target : registers.rip)
+        case .frame(let frame):
+            var moved = copy registers
+            moved.rip = continuation(of: moved.rip)
+            slot.store(moved, frame: frame)
+        case .words(let rip, let target):
+            slot.storeCall(copy registers, target: registers.rip == rip ? target : continuation(of: registers.rip))
         }
     }
 
