@@ -18,12 +18,13 @@ extension IntegrationTests {
             }
         }
 
-        @Test func servesAnotherCLibrary() throws {
-            try expecting("LinuxABI/clib.musl") {
-                let spec = ContainerSpec(program: ["/programs/clib.musl"])
+        @Test(arguments: [("clib.musl", 11), ("sites.musl", 23)] as [(String, Int32)])
+        func servesAnotherCLibrary(_ program: String, _ status: Int32) throws {
+            try expecting("LinuxABI/" + program) {
+                let spec = ContainerSpec(program: ["/programs/" + program])
                 let native = try native(spec)
-                try #require(native.status == 11, native.report)
-                expectSame("LinuxABI/clib.musl", native, try sandboxed(spec))
+                try #require(native.status == status, native.report)
+                expectSame("LinuxABI/" + program, native, try sandboxed(spec))
             }
         }
     }
