@@ -101,11 +101,16 @@ final class TestCode: GuestCode {
     var offset: UInt64 { place.withLock { $0.current } }
 
     func replaceCode(at address: UInt64, with bytes: [UInt8]) throws(Errno) {
+        try exchange { $0.replaceSubrange(Int(address - base)..<Int(address - base) + bytes.count, with: bytes) }
+    }
+
+    /// Another page in place of the code's, with what `change` makes of its bytes.
+    func exchange(_ change: (inout [UInt8]) -> Void) throws(Errno) {
         try place.withLock { place throws(Errno) in
             var page = [UInt8](repeating: 0, count: 0x1000)
             var span = page.mutableSpan
             _ = try HostCall.read(memory.rawValue, at: Int64(place.current), into: &span)
-            page.replaceSubrange(Int(address - base)..<Int(address - base) + bytes.count, with: bytes)
+            change(&page)
             _ = try HostCall.write(memory.rawValue, at: Int64(place.next), page.span)
             try space.apply([.map(address: base, length: 0x1000, protection: [.read, .execute], file: .memoryFile, offset: place.next)])
             place = (place.next, place.next + 0x1000)
@@ -178,6 +183,11 @@ final class Guest: Sendable {
         var span = bytes.mutableSpan
         _ = try HostCall.read(memory.rawValue, at: Int64(patchable.offset) + Int64(offset), into: &span)
         return bytes
+    }
+
+    /// Maps other code in its place.
+    func exchangeCode(_ code: [UInt8]) throws {
+        try patchable.exchange { $0 = code + [UInt8](repeating: 0, count: 0x1000 - code.count) }
     }
 
     func entry(_ change: (inout Registers) -> Void = { _ in }) -> Registers {

@@ -1,7 +1,8 @@
 import Host
 import LinuxABI
-@_spi(Testing) import SentryPlatform
 import Testing
+
+@_spi(Testing) @testable import SentryPlatform
 
 /// Code behind a `syscall`, of which as much as the jump covers moves: whatever comes of it is what would have come without.
 @Suite(.serialized) struct PatchedFormTests {
@@ -281,6 +282,55 @@ import Testing
                 Self.end(guest)
             }
         }
+    }
+
+    /// What is mapped at a patched place later has nothing to do with it: neither its faults nor its calls.
+    @Test func whatIsMappedThereLaterIsItsOwn() throws {
+        try onThread {
+            let guest = try Self.start(Program([[[0x48, 0x89, 0xc7], [0x48, 0xff, 0xc3]]]), isPatched: true)
+            #expect(try guest.readCode(Program.site, 3) == [0xff, 0x24, 0xe5])
+            // mov %r15,%rax; syscall; hlt
+            try guest.exchangeCode([0x4c, 0x89, 0xf8, 0x0f, 0x05, 0xf4])
+            var registers = guest.entry { $0.r15 = 500 }
+            #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+            for _ in 0..<3 {
+                #expect(
+                    try guest.context.run(&registers, in: guest.space) == .fault(FaultInfo(signal: 11, code: 0x80, address: 0, access: nil))
+                )
+                #expect(registers.rip == Guest.code + 5)
+            }
+            let other = Program([[[0x89, 0xc2], [0x89, 0xd3]]])
+            try guest.exchangeCode(other.code)
+            registers = guest.entry { $0.r15 = 500 }
+            for call in 0..<400 as Range<UInt64> {
+                #expect(try guest.context.run(&registers, in: guest.space) == .systemCall)
+                if call > 0 { #expect(registers.rbx == call - 1) }
+                registers.rax = call
+            }
+            #expect(try guest.readCode(Program.site, 3) == [0xff, 0x24, 0xe5])
+            Self.end(guest)
+        }
+    }
+
+    /// Where in the original a thread is that stands in moved code, with what has been done of the instruction there.
+    @Test func placesAreKnown() throws {
+        // 0: mov %rax,%rdi; 3: call 0x1000
+        let call = try #require(MovedCode([0x48, 0x89, 0xc7, 0xe8, 0xf8, 0x0f, 0, 0], at: 0x7000_0000_0000, covering: 5, to: 0x510_0018))
+        #expect(call.places.map(\.offset) == [0, 3, 8, 16])
+        #expect(call.places.map(\.original) == [0x7000_0000_0000, 0x7000_0000_0003, 0x7000_0000_0003, 0x7000_0000_1000])
+        #expect(call.places.map(\.hasPushed) == [false, false, true, false])
+        #expect(call.places.map(\.isStart) == [true, true, false, false])
+        // 0: jz 4; 2: neg %eax; 4: inc %eax; 6: (goes on)
+        let branch = try #require(MovedCode([0x74, 2, 0xf7, 0xd8, 0xff, 0xc0, 0x90], at: 0x1000, covering: 5, to: 0x510_0018))
+        #expect(branch.places.map(\.offset) == [0, 2, 16, 18, 20])
+        #expect(branch.places.map(\.original) == [0x1000, 0x1004, 0x1002, 0x1004, 0x1006])
+        // The branch leads to what has moved.
+        #expect(branch.bytes[8..<16] == MovedCode.little(0x510_0018 + 18)[...])
+        // 0: ret; 1: what others jump to, as far as it is known; behind that nothing
+        #expect(
+            MovedCode([0xc3, 0x89, 0xc2, 0xc3, 0x0f, 0xa2], at: 0x1000, covering: 5, to: 0x510_0018)?.bytes == [0xc3, 0x89, 0xc2, 0xc3])
+        #expect(MovedCode([0xc3, 0x89, 0xc2, 0x0f, 0xa2], at: 0x1000, covering: 5, to: 0x510_0018)?.bytes == [0xc3])
+        #expect(MovedCode([0x89, 0xc2, 0x0f, 0xa2, 0xc3], at: 0x1000, covering: 5, to: 0x510_0018) == nil)
     }
 
     /// What is not known stays where it is.

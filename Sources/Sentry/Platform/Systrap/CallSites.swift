@@ -62,7 +62,7 @@ final class CallSites: Sendable {
         /// What it ran into is gone meanwhile: it tries again, once.
         case again
     }
-    /// So many calls by signal cost more than a patch and the further mapping that every fork then has to copy.
+    /// So many calls by signal cost more than a patch and the further mapping that every fork then has to copy. A power of two.
     private static let threshold: UInt32 = 128
     /// So many threads at the wrong place are no accident: a loop begins there.
     private static let tolerance: UInt32 = 64
@@ -112,7 +112,7 @@ final class CallSites: Sendable {
         guard let (start, site) = site(around: address) else { return .none }
         if site.isWithdrawn || !stands(site.jump, at: start) { return .again }
         let hits = state.withLock { state in
-            state.sites[start]?.hits += 1
+            state.sites[start]?.hits &+= 1
             return state.sites[start]?.hits ?? 0
         }
         let isKnown = site.moved(address) != nil
@@ -216,8 +216,10 @@ final class CallSites: Sendable {
                 }
                 state.candidates[index] = Candidate(address: address, count: 0)
             }
-            state.candidates[index].count += 1
-            return state.candidates[index].count == Self.threshold && state.trampolines.count < Self.count
+            // Hours of calls from one place are more than the word holds.
+            state.candidates[index].count &+= 1
+            let count = state.candidates[index].count
+            return count >= Self.threshold && count.nonzeroBitCount == 1 && state.trampolines.count < Self.count
         }
         if isHot, let code { patching.withLock { _ in patch(address, number, code) } }
     }
@@ -233,7 +235,7 @@ final class CallSites: Sendable {
         var call: Int?
     }
 
-    /// A site that cannot be patched keeps its count above the threshold, and so is not looked at again.
+    /// A site that cannot be patched is looked at ever more rarely: there may be other code by then.
     private func patch(_ address: UInt64, _ number: UInt64, _ code: any GuestCode) {
         let (index, jumps) = state.withLock { ($0.trampolines.count, $0.jumps) }
         let place = Self.trampolineCode + UInt64(index + Int(TRAMPOLINE_FIRST)) * Self.size
