@@ -153,6 +153,73 @@ final class HostFile: MappableObject {
         try space.copyOut([5], to: reserved + 100)
     }
 
+    /// What one batch maps, as (pages from `base`, pages, protection).
+    private func mapped(_ batch: [MappingOperation], from base: UInt64) -> [[UInt64]] {
+        batch.map { operation in
+            guard case .map(let address, let length, let protection, _, _, _) = operation else { return [] }
+            return [(address - base) / pageSize, length / pageSize, UInt64(protection.rawValue)]
+        }
+    }
+
+    @Test func mappingsWaitForTheFirstTouch() throws {
+        let space = try makeSpace()
+        let null = try #require(space.platformSpace as? NullAddressSpace)
+        null.isInhabited = true
+        let base: UInt64 = 0x100_0000
+        func map(_ page: UInt64, _ count: UInt64, _ protection: Protection = rw) throws {
+            let request = MapRequest(
+                address: base + page * pageSize, length: count * pageSize, protection: protection, flags: [anonymous, .MAP_FIXED])
+            _ = try space.map(request)
+        }
+        func touch(_ page: UInt64) -> FaultOutcome { space.handleFault(base + page * pageSize, access: .read) }
+        // What is given back untouched costs no trip.
+        try map(0, 4)
+        try space.unmap(base, length: 4 * pageSize)
+        #expect(null.takeBatches().isEmpty)
+        // All that waits comes with the first touch.
+        try map(0, 4)
+        try map(10, 1)
+        try space.copyOut([1], to: base)
+        #expect(null.takeBatches().isEmpty)
+        #expect(touch(10) == .resolved)
+        var batches = null.takeBatches()
+        #expect(batches.count == 1)
+        #expect(mapped(batches.first ?? [], from: base) == [[0, 4, 3], [10, 1, 3]])
+        // What the stub shows goes at once.
+        try space.unmap(base, length: pageSize)
+        #expect(null.takeBatches().count == 1)
+        // Parts that were replaced, taken away or protected before.
+        try map(20, 8)
+        try map(22, 1, .read)
+        try space.unmap(base + 24 * pageSize, length: pageSize)
+        try space.protect(base + 26 * pageSize, length: pageSize, protection: .none)
+        #expect(null.takeBatches().isEmpty)
+        #expect(touch(20) == .resolved)
+        batches = null.takeBatches()
+        #expect(batches.count == 1)
+        #expect(
+            mapped(batches.first ?? [], from: base).sorted { $0[0] < $1[0] } == [
+                [20, 2, 3], [22, 1, 1], [23, 1, 3], [25, 1, 3], [26, 1, 0], [27, 1, 3],
+            ])
+        #expect(touch(24) == .signal(number: Signal.SIGSEGV, code: 1))
+        // They go ahead of other changes, which may be about the same place.
+        try map(30, 2)
+        try space.unmap(base + 20 * pageSize, length: 11 * pageSize)
+        batches = null.takeBatches()
+        #expect(batches.count == 1 && batches[0].count == 2)
+        #expect(mapped(batches[0], from: base)[0] == [31, 1, 3])
+        // A batch that failed is made good by the next fault.
+        try map(40, 2)
+        null.failBatches(with: .ENOMEM)
+        #expect(touch(40) == .outOfMemory)
+        null.failBatches(with: nil)
+        #expect(touch(40) == .resolved)
+        #expect(mapped(null.takeBatches().first ?? [], from: base) == [[40, 2, 3]])
+        // No more than so many wait.
+        for page in 0..<200 as Range<UInt64> { try map(100 + 2 * page, 1) }
+        #expect(null.takeBatches().count == 3)
+    }
+
     @Test func pagesOfALibraryAreCopiedTogether() throws {
         let space = try makeSpace()
         let null = try #require(space.platformSpace as? NullAddressSpace)

@@ -72,7 +72,7 @@ extension AddressSpace {
             var operations: [MappingOperation] = []
             let start = state.regions[index].start, end = state.regions[index].end
             guard (try? backMissing(&state, region: index, start, end, around: address, &operations)) != nil,
-                (try? apply(operations)) != nil
+                (try? apply(&state, operations)) != nil
             else { return nil }
             found = state.runs.index(containing: address)
         }

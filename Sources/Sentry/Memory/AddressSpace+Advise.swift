@@ -93,7 +93,7 @@ extension AddressSpace {
                 }
             }
         }
-        try finishDropping(operations, dropped)
+        try finishDropping(&state, operations, dropped)
     }
 
     /// Pages that nobody else has are zeroed in place, which no stub needs to hear of; shared ones are left to the others.
@@ -116,9 +116,9 @@ extension AddressSpace {
         }
     }
 
-    private func finishDropping(_ operations: [MappingOperation], _ dropped: [RunEntry]) throws(Errno) {
+    private func finishDropping(_ state: inout SpaceState, _ operations: [MappingOperation], _ dropped: [RunEntry]) throws(Errno) {
         defer { discard(Removed(runs: dropped)) }
-        try applyOrDie(operations)
+        try applyOrDie(&state, operations)
     }
 
     /// MADV_REMOVE: the object's own bytes become zero.
@@ -147,7 +147,7 @@ extension AddressSpace {
             if region.value.protection.isEmpty || (write && !region.value.protection.contains(.write)) { throw .EFAULT }
             var operations: [MappingOperation] = []
             try backMissing(&state, region: index, cursor, high, &operations)
-            try apply(operations)
+            try apply(&state, operations)
             while cursor < high {
                 guard let runIndex = state.runs.index(containing: cursor) else { throw .EFAULT }
                 let run = state.runs[runIndex]

@@ -54,7 +54,7 @@ extension AddressSpace: GuestCode {
             state.runs.insert(page, page + pageSize, value)
             defer { discard(Removed(runs: old)) }
             try applyOrDie(
-                [mapOperation(RunEntry(start: page, end: page + pageSize, value: value), region.protection, populate: true)])
+                &state, [mapOperation(RunEntry(start: page, end: page + pageSize, value: value), region.protection, populate: true)])
         }
     }
 
@@ -65,7 +65,7 @@ extension AddressSpace: GuestCode {
             let request = MapRequest(
                 address: address, length: length, protection: [.read, .execute],
                 flags: [.MAP_PRIVATE, .MAP_ANONYMOUS, .MAP_FIXED_NOREPLACE], name: Array("[trampolines]".utf8))
-            _ = try mapLocked(&state, request)
+            _ = try mapLocked(&state, request, isUrgent: true)
         }
     }
 

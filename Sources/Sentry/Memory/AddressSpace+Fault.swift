@@ -39,12 +39,16 @@ extension AddressSpace {
         default:
             if protection.isEmpty { return .signal(number: SIGSEGV, code: SEGV_ACCERR) }
         }
+        if state.postponed.contains(address) {
+            let postponed = state.postponed.take()
+            if (try? platformSpace.apply(postponed)) != nil { return .resolved }
+        }
         var operations: [MappingOperation] = []
         guard let runIndex = state.runs.index(containing: address) else {
             do {
                 try backMissing(&state, region: index, region.start, region.end, around: address, &operations)
                 if state.runs.index(containing: address) == nil { return .signal(number: SIGBUS, code: BUS_ADRERR) }
-                try apply(operations)
+                try apply(&state, operations)
                 return .resolved
             } catch {
                 switch error {
@@ -78,7 +82,7 @@ extension AddressSpace {
         let start = max(run.start, region.start), end = min(run.end, region.end)
         let piece = RunEntry(start: start, end: end, value: run.value.advanced(by: start - run.start))
         do {
-            try apply([mapOperation(piece, protection)])
+            try apply(&state, [mapOperation(piece, protection)])
             return .resolved
         } catch {
             return error == .ESRCH ? .resolved : .outOfMemory
@@ -109,7 +113,7 @@ extension AddressSpace {
         state.addRegion(start, region.start, region.value)
         guard let found = state.regions.index(containing: address) else { return nil }
         try? backMissing(&state, region: found, start, region.start, &operations)
-        try? apply(operations)
+        try? apply(&state, operations)
         return found
     }
 
@@ -136,7 +140,7 @@ extension AddressSpace {
                 let piece = RunEntry(start: start, end: start + length, value: value)
                 _ = state.runs.remove(piece.start, piece.end)
                 state.runs.insert(piece.start, piece.end, value)
-                try apply([mapOperation(piece, region.value.protection)])
+                try apply(&state, [mapOperation(piece, region.value.protection)])
                 return .success(())
             } catch {
                 return .failure(error)
@@ -156,7 +160,7 @@ extension AddressSpace {
                 let high = run.start &+ (sharing.end &- run.value.offset)
                 setCopyOnWrite(&state, low, high, false)
                 do {
-                    try apply([.protect(address: low, length: high - low, protection: region.value.protection)])
+                    try apply(&state, [.protect(address: low, length: high - low, protection: region.value.protection)])
                 } catch {
                     return .failure(error)
                 }
@@ -241,7 +245,7 @@ extension AddressSpace {
         }
         do {
             // The new pages replace the old ones in the stub before those may go to somebody else.
-            try apply([mapOperation(piece, region.value.protection, populate: true)])
+            try apply(&state, [mapOperation(piece, region.value.protection, populate: true)])
         } catch {
             platformSpace.destroy()
             discard(Removed(runs: old))

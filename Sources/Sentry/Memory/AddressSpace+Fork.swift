@@ -60,7 +60,7 @@ extension AddressSpace {
             }
         }
         copy.peakTotal = copy.total
-        do throws(Errno) { try applyOrDie(protections) } catch {
+        do throws(Errno) { try applyOrDie(&state, protections) } catch {
             copies.releaseAll()
             throw error
         }
@@ -150,7 +150,7 @@ extension AddressSpace {
                 removed.runs += runs
                 operations.append(.unmap(address: low, length: high - low))
             }
-            try? applyOrDie(operations)
+            try? applyOrDie(&state, operations)
             discard(removed)
         }
     }

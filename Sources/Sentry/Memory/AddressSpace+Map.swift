@@ -15,7 +15,8 @@ extension AddressSpace {
         return address
     }
 
-    func mapLocked(_ state: inout SpaceState, _ request: MapRequest) throws(Errno) -> UInt64 {
+    /// `isUrgent`: what is mapped will be used at once.
+    func mapLocked(_ state: inout SpaceState, _ request: MapRequest, isUrgent: Bool = false) throws(Errno) -> UInt64 {
         if state.isDestroyed { throw .ESRCH }
         let flags = request.flags
         guard request.length > 0 else { throw .EINVAL }
@@ -68,13 +69,14 @@ extension AddressSpace {
         }
         let removed = fixed ? remove(&state, address, end) : Removed()
         var operations: [MappingOperation] = []
-        if !removed.runs.isEmpty { operations.append(.unmap(address: address, length: length)) }
+        let mayWait = !isShown(removed, address, end, &state) && !isUrgent && flags.isDisjoint(with: [.MAP_POPULATE, .MAP_LOCKED])
+        if !mayWait, !removed.runs.isEmpty { operations.append(.unmap(address: address, length: length)) }
         for run in runs { operations.append(mapOperation(run, value.protection)) }
         do {
-            try apply(operations)
+            if mayWait { try applyLater(&state, operations) } else { try apply(&state, operations) }
         } catch {
             // Nothing of the new mapping may stay in the stub, and nothing of the old.
-            try? applyOrDie([.unmap(address: address, length: length)])
+            try? applyOrDie(&state, [.unmap(address: address, length: length)])
             discard(removed)
             discard(Removed(runs: runs))
             throw error
@@ -166,7 +168,7 @@ extension AddressSpace {
         }
         let removed = remove(&state, start, end)
         defer { discard(removed) }
-        if !removed.runs.isEmpty { try applyOrDie([.unmap(address: start, length: end - start)]) }
+        if isShown(removed, start, end, &state) { try applyOrDie(&state, [.unmap(address: start, length: end - start)]) }
     }
 
     /// Where brk(2)'s heap begins; set once by the loader. The heap of a program at low addresses begins above what the platform may put there, as far as it
@@ -195,7 +197,7 @@ extension AddressSpace {
                 else { return state.breakEnd }
                 let request = MapRequest(
                     address: old, length: new - old, protection: [.read, .write], flags: [.MAP_PRIVATE, .MAP_ANONYMOUS, .MAP_FIXED])
-                if (try? mapLocked(&state, request)) == nil { return state.breakEnd }
+                if (try? mapLocked(&state, request, isUrgent: true)) == nil { return state.breakEnd }
             }
             state.breakEnd = address
             return address

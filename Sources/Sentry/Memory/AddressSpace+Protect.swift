@@ -84,20 +84,25 @@ extension AddressSpace {
             }
         }
         flush(&operations)
-        // Reserved memory that becomes usable is mapped at once, so that its first touches stay in the host.
+        operations.removeAll { operation in
+            guard case .protect(let address, let length, let effective) = operation else { return false }
+            return state.postponed.protect(address, address &+ length, effective)
+        }
+        // Reserved memory that becomes usable is mapped as a whole, so that its first touches stay in the host.
+        var mappings: [MappingOperation] = []
         if !protection.isEmpty {
             var index = state.regions.index(endingAbove: start)
             while index < state.regions.count, state.regions[index].start < end {
                 let region = state.regions[index]
                 if region.value.isAnonymous, min(region.end, end) - max(region.start, start) <= Self.eagerLimit {
-                    try? backMissing(&state, region: index, start, end, &operations)
+                    try? backMissing(&state, region: index, start, end, &mappings)
                 }
                 index += 1
             }
         }
         defer { state.regions.coalesce(start, end) }
         do {
-            try apply(operations)
+            if operations.isEmpty { try applyLater(&state, mappings) } else { try apply(&state, operations + mappings) }
         } catch {
             // The host could not cut its mappings further: what the stub may do now is unknown.
             platformSpace.destroy()
@@ -167,7 +172,7 @@ extension AddressSpace {
                 if let grown = state.regions.index(containing: region.end), !value.protection.isEmpty {
                     try? backMissing(&state, region: grown, region.end, end, &operations)
                 }
-                try apply(operations)
+                try apply(&state, operations)
                 return address
             }
             guard flags.contains(.MREMAP_MAYMOVE) else { throw .ENOMEM }
@@ -190,7 +195,7 @@ extension AddressSpace {
             operations.append(mapOperation(entry, value.protection))
         }
         if old > 0 { operations.append(.unmap(address: address, length: old)) }
-        try applyOrDie(operations)
+        try applyOrDie(&state, operations)
         if old > 0 {
             _ = state.runs.remove(address, address + moved)
             if flags.contains(.MREMAP_DONTUNMAP) {
@@ -205,7 +210,7 @@ extension AddressSpace {
         if !value.protection.isEmpty, let index = state.regions.index(containing: target) {
             var more: [MappingOperation] = []
             try? backMissing(&state, region: index, target, target + new, &more)
-            try apply(more)
+            try apply(&state, more)
         }
         return target
     }

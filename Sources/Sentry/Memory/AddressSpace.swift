@@ -4,8 +4,8 @@ public import SentryPlatform
 
 /// A guest's memory: what it asked for (regions) over what backs it (runs of the memory file and of host files).
 ///
-/// Invariant: every run is mapped in the stub at its address with `Run.effective` of its region's protection, and nothing else is mapped there, unless
-/// a batch failed; a fault on such a place maps it again.
+/// Invariant: every run is mapped in the stub at its address with `Run.effective` of its region's protection, or is to be (`SpaceState.postponed`), and nothing
+/// else is mapped there, unless a batch failed; a fault on such a place maps it again.
 ///
 /// Lock order, outermost first: the state of one address space (a fork takes the parent's, then fills the child's, which nobody knows yet), a mapped
 /// object's locks, the platform's, a host window's, the memory file's.
@@ -62,6 +62,7 @@ public final class AddressSpace: Sendable {
             let removed = Removed(regions: state.regions.entries, runs: state.runs.entries)
             state.regions.removeAll()
             state.runs.removeAll()
+            state.postponed = PostponedMappings()
             state.total = 0
             return removed
         }
@@ -121,14 +122,40 @@ public final class AddressSpace: Sendable {
 
     // MARK: the stub
 
-    func apply(_ operations: [MappingOperation]) throws(Errno) {
-        if !operations.isEmpty { try platformSpace.apply(operations) }
+    /// Makes changes, after those that were postponed.
+    func apply(_ state: inout SpaceState, _ operations: [MappingOperation]) throws(Errno) {
+        if operations.isEmpty { return }
+        if state.postponed.isEmpty { return try platformSpace.apply(operations) }
+        let postponed = state.postponed.take()
+        do {
+            try platformSpace.apply(postponed + operations)
+        } catch {
+            // It may have been one of those, which a fault maps again.
+            if error == .ESRCH { throw error }
+            try platformSpace.apply(operations)
+        }
+    }
+
+    /// Maps what the stub has nothing of: soon, or when the first of it is touched.
+    func applyLater(_ state: inout SpaceState, _ mappings: [MappingOperation]) throws(Errno) {
+        if platformSpace.isInhabited, state.postponed.count + mappings.count <= PostponedMappings.capacity {
+            state.postponed.append(mappings)
+        } else {
+            try apply(&state, mappings)
+        }
+    }
+
+    /// Whether the stub shows some of what was removed of [start, end), and not only was to.
+    func isShown(_ removed: Removed, _ start: UInt64, _ end: UInt64, _ state: inout SpaceState) -> Bool {
+        if removed.runs.isEmpty { return false }
+        let lacking = state.postponed.cut(start, end)
+        return removed.runs.reduce(0) { $0 &+ $1.length } != lacking
     }
 
     /// Applies a batch that must not half-succeed: when the host refuses it, the stub no longer agrees with the books and ends.
-    func applyOrDie(_ operations: [MappingOperation]) throws(Errno) {
+    func applyOrDie(_ state: inout SpaceState, _ operations: [MappingOperation]) throws(Errno) {
         do {
-            try apply(operations)
+            try apply(&state, operations)
         } catch {
             platformSpace.destroy()
             throw error

@@ -125,6 +125,8 @@ struct SpaceState: Sendable {
     var peakTotal: UInt64 = 0
     var peakResident: UInt64 = 0
     var isDestroyed = false
+    /// What the stub lacks of `runs`.
+    var postponed = PostponedMappings()
     /// Where the last copy-on-write copy ended and how long it was: writes in sequence copy longer and longer pieces.
     var lastCopyEnd: UInt64 = 0
     var lastCopyLength: UInt64 = 0

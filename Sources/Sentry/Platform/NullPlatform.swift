@@ -25,10 +25,17 @@ public final class NullAddressSpace: PlatformAddressSpace {
         var batches: [[MappingOperation]] = []
         var failure: Errno?
         var death: StubDeath?
+        var isInhabited = false
     }
     private let state = Lock(State())
 
     init() {}
+
+    /// What a test says.
+    public var isInhabited: Bool {
+        get { state.withLock { $0.isInhabited } }
+        set { state.withLock { $0.isInhabited = newValue } }
+    }
 
     public func apply(_ operations: [MappingOperation]) throws(Errno) {
         try state.withLock { state throws(Errno) in

@@ -30,6 +30,14 @@ public enum MappingOperation: Sendable {
     case map(address: UInt64, length: UInt64, protection: Protection, file: MappingSource, offset: UInt64, populate: Bool = false)
     case unmap(address: UInt64, length: UInt64)
     case protect(address: UInt64, length: UInt64, protection: Protection)
+
+    /// The addresses that it is about.
+    public var range: Range<UInt64> {
+        switch self {
+        case .map(let address, let length, _, _, _, _), .unmap(let address, let length), .protect(let address, let length, _):
+            address..<address &+ length
+        }
+    }
 }
 
 /// A way to run guest instructions: hands every system call, fault and interrupt to the Sentry. See docs/design for the three platforms.
@@ -64,6 +72,8 @@ public protocol PlatformAddressSpace: AnyObject, Sendable {
     /// them. On an error the ones before the failing one have been made; which they are is not told, so the caller maps again or destroys.
     /// ESRCH: the stub is dead (`deathReason`).
     func apply(_ operations: [MappingOperation]) throws(Errno)
+    /// Guest code may be running here, so that every `apply` is a trip.
+    var isInhabited: Bool { get }
     /// Set once guest code can never run here again.
     var deathReason: StubDeath? { get }
     /// The host process behind it, in the Sentry's PID namespace, for logs and tests; nil where there is none.
@@ -136,6 +146,7 @@ public protocol ExecutionContext: AnyObject, Sendable {
 }
 
 extension PlatformAddressSpace {
+    public var isInhabited: Bool { false }
     public func attach(_ code: any GuestCode) {}
     public func inherit(from parent: any PlatformAddressSpace) {}
     public func restoreCode() {}

@@ -1,6 +1,7 @@
 import CPlatform
 import Host
 import LinuxABI
+import Synchronization
 
 /// A stub process: its service thread makes the mappings, its other threads run guest code. It serves one `StubAddressSpace` after the other.
 final class Stub: @unchecked Sendable {
@@ -11,8 +12,6 @@ final class Stub: @unchecked Sendable {
         /// Not yet done: the stub's last preparations, prepended to the first batch.
         var isFresh = true
         var serviceCPU: Int32 = -1
-        /// Guest code may run: until then nobody sees the memory, and changes wait for the first thread, to be made in one trip.
-        var isInhabited = false
         /// Changes that have not been made yet, oldest first.
         var postponed: [MappingOperation] = []
         /// What waits for them: memory that the stub shows until then.
@@ -39,6 +38,8 @@ final class Stub: @unchecked Sendable {
     let share: StubShare
     private let memory: SharedDescriptor
     let channel: Lock<Channel>
+    /// Guest code may run: until then nobody sees the memory, and changes wait for the first thread, to be made in one trip. Written with the channel's lock held.
+    let isInhabited = Atomic<Bool>(false)
     private let death = Lock<StubDeath?>(nil)
     private let ownership = Lock(Owner())
     /// The end of the process (systrap).
@@ -98,7 +99,7 @@ final class Stub: @unchecked Sendable {
 
     func apply(_ operations: [MappingOperation], _ channel: inout Channel) throws(Errno) {
         if deathReason != nil { throw .ESRCH }
-        if channel.isInhabited { return try perform(operations, &channel) }
+        if isInhabited.load(ordering: .relaxed) { return try perform(operations, &channel) }
         channel.postponed.postpone(operations)
         if channel.postponed.count > Self.maximumPostponed { try makePostponed(&channel) }
     }
@@ -113,7 +114,7 @@ final class Stub: @unchecked Sendable {
 
     /// Takes all guest memory away and makes `operations`, as late as can be; then calls `release`.
     func clearLater(_ operations: [MappingOperation], _ channel: inout Channel, then release: @escaping @Sendable () -> Void) {
-        channel.isInhabited = false
+        isInhabited.store(false, ordering: .relaxed)
         channel.postponed = [.unmap(address: 0, length: cplatform_stub_base())] + operations
         channel.releases.append(release)
     }
@@ -305,7 +306,7 @@ final class Stub: @unchecked Sendable {
             if deathReason != nil { throw .ESRCH }
             var batch = try beginForThread(&channel)
             let (tid, notification) = try clone(&batch, &channel) { $0.append(.clone, Self.threadFlags) }
-            channel.isInhabited = true
+            isInhabited.store(true, ordering: .relaxed)
             release(&channel)
             try check(cplatform_attach(tid))
             // ENOENT: the interruption has already ended its wait. Either way it stops before its next instruction.
@@ -324,7 +325,7 @@ final class Stub: @unchecked Sendable {
         try channel.withLock { channel throws(Errno) -> Int32 in
             if deathReason != nil { throw .ESRCH }
             let batch = try beginForThread(&channel)
-            channel.isInhabited = true
+            isInhabited.store(true, ordering: .relaxed)
             return try startTrappingThread(slot, mapping, batch, &channel, firstTurn)
         }
     }
@@ -347,7 +348,7 @@ final class Stub: @unchecked Sendable {
             let stack = UInt64(cplatform_slot_stack())
             batch.appendData(slot.stubAddress + stack, 0, size - stack)
         }
-        if channel.isInhabited { release(&channel) }
+        if isInhabited.load(ordering: .relaxed) { release(&channel) }
         try check(cplatform_notify_send(listener.rawValue, notification, 0))
         // The thread reads its signal stack from the ring, so the ring is its own until then.
         try firstTurn()
@@ -384,8 +385,8 @@ final class Stub: @unchecked Sendable {
         return try channel.withLock { channel throws(Errno) in
             if deathReason != nil { throw .ESRCH }
             guard let parked = slots.unpark() else { return nil }
-            if channel.isInhabited { return parked }
-            channel.isInhabited = true
+            if isInhabited.load(ordering: .relaxed) { return parked }
+            isInhabited.store(true, ordering: .relaxed)
             do throws(Errno) { try makePostponed(&channel) } catch {
                 if !slots.park(parked) { _ = parked.slot.give(.exit, spins: 0) }
                 throw error
@@ -400,7 +401,7 @@ final class Stub: @unchecked Sendable {
     /// A batch for the start of a thread, the first of which must find all changes made.
     private func beginForThread(_ channel: inout Channel) throws(Errno) -> Batch {
         var batch = try begin(&channel)
-        if channel.isInhabited { return batch }
+        if isInhabited.load(ordering: .relaxed) { return batch }
         let operations = channel.postponed
         channel.postponed = []
         for operation in operations { try append(operation, to: &batch, &channel) }

@@ -1,5 +1,6 @@
 import Host
 import LinuxABI
+import Synchronization
 
 /// The memory of one program in a stub. The program that follows it in the same process (execve) takes the stub over, with its threads.
 final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
@@ -39,6 +40,10 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
     var processDescriptor: SharedDescriptor { stub.processDescriptor }
     var slots: SlotTable? { stub.slots }
     var hostProcess: Int32? { stub.process }
+    var isInhabited: Bool {
+        if case .holder = place.withLock({ $0 }) { return stub.isInhabited.load(ordering: .relaxed) }
+        return false
+    }
 
     func attach(_ code: any GuestCode) { callSites?.attach(code) }
 
@@ -176,13 +181,6 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
 }
 
 extension MappingOperation {
-    var range: Range<UInt64> {
-        switch self {
-        case .map(let address, let length, _, _, _, _), .unmap(let address, let length), .protect(let address, let length, _):
-            address..<address &+ length
-        }
-    }
-
     /// The range whose earlier mappings are gone with this one.
     fileprivate var replacedRange: Range<UInt64>? {
         if case .protect = self { return nil }
