@@ -5,33 +5,52 @@ public import SentryVFS
 
 /// A directory: names in slots that never move, so that a slot's number is a stable offset for readers.
 public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
+    /// What readers are told, without a look at the inode. A free slot has no name.
     private struct Entry {
-        var name: [UInt8]
-        var inode: TmpfsInode
+        var name: [UInt8] = []
+        var number: UInt64 = 0
+        var type = FileType.regular
     }
     private struct Entries {
-        var slots: [Entry?] = []
+        var slots: [Entry] = []
+        /// By slot.
+        var inodes: [TmpfsInode?] = []
         var free: [Int] = []
         var indices: [NameKey: Int] = [:]
         /// The inode number of "..".
         var parentNumber: UInt64
 
         mutating func insert(_ name: NameKey, _ inode: TmpfsInode) {
-            let entry = Entry(name: name.bytes, inode: inode)
+            let entry = Entry(name: name.bytes, number: inode.number, type: inode.type)
             if let slot = free.popLast() {
                 slots[slot] = entry
+                inodes[slot] = inode
                 indices[name] = slot
             } else {
                 indices[name] = slots.count
                 slots.append(entry)
+                inodes.append(inode)
             }
+        }
+
+        func find(_ name: NameKey) -> TmpfsInode? { indices[name].flatMap { inodes[$0] } }
+
+        /// Puts `inode` in the place of what has the name; false when nothing has it.
+        mutating func replace(_ name: NameKey, _ inode: TmpfsInode) -> Bool {
+            guard let slot = indices[name] else { return false }
+            slots[slot].number = inode.number
+            slots[slot].type = inode.type
+            inodes[slot] = inode
+            return true
         }
 
         mutating func remove(_ name: NameKey) {
             guard let slot = indices.removeValue(forKey: name) else { return }
-            slots[slot] = nil
+            slots[slot] = Entry()
+            inodes[slot] = nil
             if indices.isEmpty {
                 slots = []
+                inodes = []
                 free = []
             } else {
                 free.append(slot)
@@ -55,8 +74,7 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
 
     override public func lookup(_ name: [UInt8], _ context: any FileContext) throws(Errno) -> Inode {
         let key = NameKey(name)
-        let found = entries.withLock { entries in entries.indices[key].flatMap { entries.slots[$0]?.inode } }
-        guard let found else { throw .ENOENT }
+        guard let found = entries.withLock({ $0.find(key) }) else { throw .ENOENT }
         return found
     }
 
@@ -157,29 +175,18 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
         }
         let key = NameKey(name), newKey = NameKey(newName), now = Timespec.now
         if exchange, let victim {
-            entries.withLock { entries in
-                if let slot = entries.indices[key] { entries.slots[slot]?.inode = victim }
-            }
-            target.entries.withLock { entries in
-                if let slot = entries.indices[newKey] { entries.slots[slot]?.inode = child }
-            }
+            _ = entries.withLock { $0.replace(key, victim) }
+            _ = target.entries.withLock { $0.replace(newKey, child) }
             try move(child, from: self, to: target)
             try move(victim, from: target, to: self)
         } else {
             // The new name first: at no moment is the file without one.
             target.entries.withLock { entries in
-                if let slot = entries.indices[newKey] {
-                    entries.slots[slot]?.inode = child
-                } else {
-                    entries.insert(newKey, child)
-                }
+                if !entries.replace(newKey, child) { entries.insert(newKey, child) }
             }
             entries.withLock { entries in
-                if let whiteoutNode, let slot = entries.indices[key] {
-                    entries.slots[slot]?.inode = whiteoutNode
-                } else {
-                    entries.remove(key)
-                }
+                if let whiteoutNode, entries.replace(key, whiteoutNode) { return }
+                entries.remove(key)
             }
             try move(child, from: self, to: target)
             if let victim {
@@ -229,11 +236,11 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
         return entries.withLock { entries in
             var slot = Int(clamping: position - 2)
             while slot < entries.slots.count {
-                if let entry = entries.slots[slot] {
-                    let inode = entry.inode
-                    guard emit(DirectoryEntry(name: entry.name, inode: inode.number, type: inode.type, nextOffset: Int64(slot) + 3)) else {
-                        break
-                    }
+                let entry = entries.slots[slot]
+                if !entry.name.isEmpty,
+                    !emit(DirectoryEntry(name: entry.name, inode: entry.number, type: entry.type, nextOffset: Int64(slot) + 3))
+                {
+                    break
                 }
                 slot += 1
             }
@@ -243,11 +250,11 @@ public final class TmpfsDirectory: TmpfsInode, @unchecked Sendable {
 
     /// Empties the directory for good; the directories that were in it.
     func takeApart() -> [TmpfsDirectory] {
-        let slots = entries.withLock { entries in
+        let inodes = entries.withLock { entries in
             defer { entries = Entries(parentNumber: entries.parentNumber) }
-            return entries.slots
+            return entries.inodes
         }
-        return slots.compactMap { $0?.inode as? TmpfsDirectory }
+        return inodes.compactMap { $0 as? TmpfsDirectory }
     }
 }
 
