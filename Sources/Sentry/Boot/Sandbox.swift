@@ -57,10 +57,7 @@ final class Sandbox: Sendable {
             try StubDeaths.shared.start { [weak self] space in
                 for container in self?.all ?? [] {
                     for group in container.container.threadGroups where group.leader?.addressSpace?.platformSpace === space {
-                        Log.error(
-                            "the stub of process \(group.processID) of container \(container.id) was killed from outside: ending the process"
-                        )
-                        container.container.setDeathReason(.stubDied)
+                        container.container.noteStubDeath(of: group, .stubDied, "the stub was killed from outside")
                         group.send(SignalInfo(signal: Signal.SIGKILL, code: SignalCode.SI_USER), fromOutside: true)
                     }
                 }

@@ -118,6 +118,27 @@ extension Container {
     /// The first reason given stands.
     public func setDeathReason(_ reason: DeathReason) { state.withLock { $0.deathReason = $0.deathReason ?? reason } }
 
+    private static let stubDeaths = Metrics.counter(
+        "nestbox_stub_deaths_total", help: "Guest processes that ended because their stub process did")
+    /// So many are told in the log: guest code can end its stub as often as it likes.
+    private static let maximumToldStubDeaths = 20
+
+    /// `group` ends because its stub does. That is the end of the container when it is the first process.
+    public func noteStubDeath(of group: ThreadGroup, _ reason: DeathReason, _ what: @autoclosure () -> String) {
+        Self.stubDeaths.add()
+        let (isInit, count) = state.withLock { state -> (Bool, Int) in
+            state.stubDeaths += 1
+            return (state.initGroup === group, state.stubDeaths)
+        }
+        if isInit {
+            Log.error("process \(group.processID) of \(identifier): \(what())")
+            setDeathReason(reason)
+        } else if count <= Self.maximumToldStubDeaths {
+            let last = count == Self.maximumToldStubDeaths ? " (more of these are only counted)" : ""
+            Log.warning("process \(group.processID) of \(identifier): \(what())\(last)")
+        }
+    }
+
     /// What is told of a process that ended with `status`.
     func report(status: Int32) -> ExitReport {
         let reason = state.withLock { $0.deathReason } ?? (status & 0x7f == 0 ? .exited : .signaled)

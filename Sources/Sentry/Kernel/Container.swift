@@ -74,6 +74,8 @@ public final class Container: Sendable {
         public var deathReason: DeathReason?
         /// How many tasks the guest's out-of-memory killer chose.
         public var outOfMemoryKills: UInt64 = 0
+        /// Processes that have ended because their stub did.
+        var stubDeaths = 0
     }
     public let state: Lock<State>
     /// Tasks alive now.

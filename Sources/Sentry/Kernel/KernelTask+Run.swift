@@ -102,14 +102,12 @@ extension KernelTask {
         if hasSeccomp.load(ordering: .sequentiallyConsistent) { context.setFacts(nil) }
     }
 
-    /// The stub is gone or the host refused: the process ends, with the reason on the container.
+    /// The stub is gone or the host refused: the process ends.
     private func platformFailed(_ error: PlatformError) {
         if interrupts.load(ordering: .relaxed) & Interrupt.exit != 0 { return }
-        Log.error("task \(threadID) of \(container.identifier): platform failed: \(error)")
-        switch error {
-        case .stubDied(.misbehaved): container.setDeathReason(.stubViolation)
-        case .stubDied, .host: container.setDeathReason(.stubDied)
-        }
+        var reason = DeathReason.stubDied
+        if case .stubDied(.misbehaved) = error { reason = .stubViolation }
+        container.noteStubDeath(of: threadGroup, reason, "platform failed: \(error)")
         threadGroup.exitAll(status: Signal.SIGKILL)
     }
 
