@@ -24,6 +24,11 @@ final class Worker<R: Sendable>: Sendable {
         }
     }
 
+    /// Whether it ends within so many milliseconds.
+    func isDone(within milliseconds: Int32) throws -> Bool {
+        try HostCall.waitReadable([done.rawValue], milliseconds: milliseconds) != nil
+    }
+
     func wait() throws -> R {
         var byte: [UInt8] = [0]
         var span = byte.mutableSpan

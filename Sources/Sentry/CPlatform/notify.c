@@ -51,6 +51,8 @@ int cplatform_notify_send(int listener, uint64_t id, int64_t value) {
     return 0;
 }
 
+int cplatform_notify_is_waiting(int listener, uint64_t id) { return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0; }
+
 int cplatform_notify_add(int listener, uint64_t id, int descriptor, int number) {
     struct seccomp_notif_addfd request = {
         .id = id, .flags = SECCOMP_ADDFD_FLAG_SETFD, .srcfd = (uint32_t)descriptor, .newfd = (uint32_t)number, .newfd_flags = 0};

@@ -356,6 +356,20 @@ cplatform_stub_clone_return:
     jmp service_step
 
 thread_start:
+    xorl %r8d, %r8d
+    testq %r9, %r9                  // the sixth argument of clone(2), which has five
+    jz thread_hello
+    // systrap: rsp is the end of the thread's slot, r12 the clone's ring entry, after which its stack_t follows. The ring is the thread's until it has
+    // reported.
+    leaq STUB_RING_ENTRY(%r12), %rdi
+    xorl %esi, %esi
+    movl $131, %eax                 // sigaltstack
+    syscall
+    .globl cplatform_stub_altstack_return
+    .hidden cplatform_stub_altstack_return
+cplatform_stub_altstack_return:
+    movq %rax, %r8
+thread_hello:
     movl $34, %eax
     xorl %edi, %edi
     xorl %esi, %esi
@@ -364,31 +378,15 @@ thread_start:
     .globl cplatform_stub_hello_return
     .hidden cplatform_stub_hello_return
 cplatform_stub_hello_return:
-    testq %r9, %r9                  // the sixth argument of clone(2), which has five
+    testq %r9, %r9
     jnz systrap_thread
     // ptrace: the tracer takes over before the jump is done.
 1:  jmp 1b
 
-    // systrap: rsp is the end of the thread's slot, r12 the clone's ring entry, after which its stack_t follows.
+    // All signals are blocked until the filter is there: other guest threads can write to the frame of one that comes, and so say where the thread goes.
 systrap_thread:
-    leaq STUB_RING_ENTRY(%r12), %rdi
-    xorl %esi, %esi
-    movl $131, %eax                 // sigaltstack
-    syscall
-    .globl cplatform_stub_altstack_return
-    .hidden cplatform_stub_altstack_return
-cplatform_stub_altstack_return:
-    testq %rax, %rax
+    testq %r8, %r8
     jnz thread_failed
-    movl $2, %edi                   // SIG_SETMASK
-    leaq no_signals(%rip), %rsi
-    xorl %edx, %edx
-    movl $8, %r10d
-    movl $14, %eax                  // rt_sigprocmask
-    syscall
-    .globl cplatform_stub_unblock_return
-    .hidden cplatform_stub_unblock_return
-cplatform_stub_unblock_return:
     movl $1, %edi                   // SECCOMP_SET_MODE_FILTER
     xorl %esi, %esi
     leaq guest_filter(%rip), %rdx
@@ -399,6 +397,15 @@ cplatform_stub_unblock_return:
 cplatform_stub_restrict_return:
     testq %rax, %rax
     jnz thread_failed
+    movl $2, %edi                   // SIG_SETMASK
+    leaq cplatform_stub_no_signals(%rip), %rsi
+    xorl %edx, %edx
+    movl $8, %r10d
+    movl $14, %eax                  // rt_sigprocmask
+    syscall
+    .globl cplatform_stub_unblock_return
+    .hidden cplatform_stub_unblock_return
+cplatform_stub_unblock_return:
     // A call that the filter refuses: its signal makes the thread's first frame, which the Sentry fills in.
     movl $-1, %eax
     syscall
@@ -645,7 +652,9 @@ die:
     .balign 8
 all_signals:
     .quad -1
-no_signals:
+    .globl cplatform_stub_no_signals
+    .hidden cplatform_stub_no_signals
+cplatform_stub_no_signals:
     .quad 0
     // Bit N: signal N keeps its default, or has the handler on systrap: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGSTOP, SIGURG, SIGSYS.
 kept_signals:

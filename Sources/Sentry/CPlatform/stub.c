@@ -29,7 +29,7 @@ extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[],
     cplatform_stub_close_socket_return[], cplatform_stub_altstack_return[], cplatform_stub_unblock_return[], cplatform_stub_restrict_return[],
     cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[], cplatform_stub_entry[], cplatform_stub_given[],
     cplatform_stub_entry_end[], cplatform_stub_trap[], cplatform_stub_yield[], cplatform_stub_yield_return[], cplatform_stub_turn_yield_return[],
-    cplatform_stub_entry_any[], cplatform_stub_any_process[], cplatform_stub_any_thread[], cplatform_stub_trap_any[];
+    cplatform_stub_entry_any[], cplatform_stub_no_signals[], cplatform_stub_any_process[], cplatform_stub_any_thread[], cplatform_stub_trap_any[];
 extern const uint8_t cplatform_vdso_begin[], cplatform_vdso_end[], cplatform_vdso_slots[];
 
 #ifndef SECCOMP_RET_USER_NOTIF
@@ -55,6 +55,8 @@ uint64_t cplatform_stub_wait_address(void) { return address_of(cplatform_stub_wa
 uint64_t cplatform_stub_hello_address(void) { return address_of(cplatform_stub_hello_return); }
 uint64_t cplatform_stub_entry_address(void) { return address_of(cplatform_stub_entry); }
 uint64_t cplatform_stub_given_address(void) { return address_of(cplatform_stub_given); }
+uint64_t cplatform_stub_unblock_address(void) { return address_of(cplatform_stub_unblock_return) - 2; }
+uint64_t cplatform_stub_no_signals_address(void) { return address_of(cplatform_stub_no_signals); }
 uint64_t cplatform_stub_entry_end_address(void) { return address_of(cplatform_stub_entry_end); }
 uint64_t cplatform_stub_trap_address(void) { return address_of(cplatform_stub_trap); }
 uint64_t cplatform_stub_trap_any_address(void) { return address_of(cplatform_stub_trap_any); }
@@ -155,6 +157,8 @@ static void permit_handler(struct program *p) {
     PERMIT(p, cplatform_stub_exit_return, SECCOMP_RET_ALLOW, SYS_exit);
     PERMIT(p, cplatform_stub_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
     PERMIT(p, cplatform_stub_turn_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
+    // To unblock all signals: once this filter is there.
+    permit_exact(p, cplatform_stub_unblock_return, SYS_rt_sigprocmask, 1, address_of(cplatform_stub_no_signals));
 }
 
 static void only_from_stub(struct program *p) {
@@ -172,7 +176,6 @@ static void build_stub_filter(struct program *p) {
     PERMIT(p, cplatform_stub_hello_return, SECCOMP_RET_USER_NOTIF, SYS_pause);
     PERMIT(p, cplatform_stub_clone_return, SECCOMP_RET_ALLOW, SYS_clone);
     PERMIT(p, cplatform_stub_altstack_return, SECCOMP_RET_ALLOW, SYS_sigaltstack);
-    PERMIT(p, cplatform_stub_unblock_return, SECCOMP_RET_ALLOW, SYS_rt_sigprocmask);
     PERMIT(p, cplatform_stub_restrict_return, SECCOMP_RET_ALLOW, SYS_seccomp);
     PERMIT(p, cplatform_stub_close_listener_return, SECCOMP_RET_ALLOW, SYS_close);
     PERMIT(p, cplatform_stub_close_socket_return, SECCOMP_RET_ALLOW, SYS_close);

@@ -23,6 +23,9 @@ uint64_t cplatform_stub_trap_any_address(void);
 // Where trampolines enter the stub; from where on their turn is given; the end of that code.
 uint64_t cplatform_stub_entry_address(void);
 uint64_t cplatform_stub_given_address(void);
+// For tests: the instruction that unblocks a new guest thread's signals, and the set that it may name.
+uint64_t cplatform_stub_unblock_address(void);
+uint64_t cplatform_stub_no_signals_address(void);
 uint64_t cplatform_stub_entry_end_address(void);
 // Where trampolines enter the stub whose call is not known beforehand; the code from there up to the entry. The number of the call that a thread makes
 // which stands at `place` in it with `number` in RAX.
@@ -178,6 +181,8 @@ struct cplatform_notification {
 // -EAGAIN when nothing came within the time, -ESRCH when nobody is left who could send.
 int cplatform_notify_receive(int listener, int milliseconds, struct cplatform_notification *notification);
 int cplatform_notify_send(int listener, uint64_t id, int64_t value);
+// Whether the thread of notification `id` waits still.
+int cplatform_notify_is_waiting(int listener, uint64_t id);
 // Puts `descriptor` into the stub as `number`.
 int cplatform_notify_add(int listener, uint64_t id, int descriptor, int number);
 void cplatform_notify_set_synchronous(int listener);

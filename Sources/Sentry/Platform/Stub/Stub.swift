@@ -92,6 +92,11 @@ final class Stub: @unchecked Sendable {
         _ = cplatform_kill(processDescriptor.rawValue, 9)
     }
 
+    /// Whether the service thread waits for the next batch, so that the process is not about to end; false also where that cannot be told.
+    var isServing: Bool {
+        channel.withLockIfAvailable { cplatform_notify_is_waiting(listener.rawValue, $0.waiting) != 0 } ?? false
+    }
+
     /// Lets a stub that somebody outside has stopped run again.
     func resumeStopped() { _ = cplatform_kill(processDescriptor.rawValue, 18) }
 
@@ -181,6 +186,7 @@ final class Stub: @unchecked Sendable {
             unsafe entry[5] = e
             unsafe entry[6] = f
             count += 1
+            share.usedEntries = max(share.usedEntries, count)
         }
 
         /// Closes the files that the commands so far have used.
@@ -194,6 +200,7 @@ final class Stub: @unchecked Sendable {
             // SAFETY: as above.
             let entry = unsafe share.ring + count * 8
             for (index, word) in words.enumerated() { unsafe entry[index] = word }
+            share.usedEntries = max(share.usedEntries, count + 1)
         }
     }
 
@@ -317,22 +324,19 @@ final class Stub: @unchecked Sendable {
         return tid
     }
 
-    /// A new guest thread for systrap, about to give the first turn of `slot` to the Sentry: its number. `mapping`: the slot's chunk, to be mapped first.
-    func startTrappingThread(slot: Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?, firstTurn: () throws(Errno) -> Void)
-        throws(Errno)
-        -> Int32
-    {
+    /// A new guest thread for systrap, about to give the first turn of `slot` to the Sentry: its number. `mapping`: the slot's chunk, to be mapped first. That turn
+    /// is not waited for here, since other guest threads can delay it, and whoever wants the channel would wait as long.
+    func startTrappingThread(slot: Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?) throws(Errno) -> Int32 {
         try channel.withLock { channel throws(Errno) -> Int32 in
             if deathReason != nil { throw .ESRCH }
             let batch = try beginForThread(&channel)
             isInhabited.store(true, ordering: .relaxed)
-            return try startTrappingThread(slot, mapping, batch, &channel, firstTurn)
+            return try startTrappingThread(slot, mapping, batch, &channel)
         }
     }
 
     private func startTrappingThread(
-        _ slot: Slot, _ mapping: (file: SharedDescriptor, chunk: UInt64)?, _ batch: consuming Batch, _ channel: inout Channel,
-        _ firstTurn: () throws(Errno) -> Void
+        _ slot: Slot, _ mapping: (file: SharedDescriptor, chunk: UInt64)?, _ batch: consuming Batch, _ channel: inout Channel
     ) throws(Errno) -> Int32 {
         let size = UInt64(cplatform_slot_size())
         if let mapping {
@@ -349,9 +353,8 @@ final class Stub: @unchecked Sendable {
             batch.appendData(slot.stubAddress + stack, 0, size - stack)
         }
         if isInhabited.load(ordering: .relaxed) { release(&channel) }
+        // The thread has read its signal stack from the ring, which is free again.
         try check(cplatform_notify_send(listener.rawValue, notification, 0))
-        // The thread reads its signal stack from the ring, so the ring is its own until then.
-        try firstTurn()
         return tid
     }
 
@@ -362,13 +365,12 @@ final class Stub: @unchecked Sendable {
         do throws(Errno) {
             try channel.withLock { channel throws(Errno) in
                 if deathReason != nil { throw .ESRCH }
+                let thread = try startTrappingThread(slot, mapping, try begin(&channel), &channel)
+                var registers = Registers()
                 var event = cplatform_slot_event()
-                let thread = try startTrappingThread(slot, mapping, try begin(&channel), &channel) { () throws(Errno) in
-                    var registers = Registers()
-                    var state = CPLATFORM_SLOT_AGAIN
-                    while state == CPLATFORM_SLOT_AGAIN { state = slot.wait(cycles: 0, microseconds: -1) }
-                    guard state == CPLATFORM_SLOT_READY, slot.load(&registers, &event), event.has_frame != 0 else { throw .ESRCH }
-                }
+                var state = CPLATFORM_SLOT_AGAIN
+                while state == CPLATFORM_SLOT_AGAIN { state = slot.wait(cycles: 0, microseconds: -1) }
+                guard state == CPLATFORM_SLOT_READY, slot.load(&registers, &event), event.has_frame != 0 else { throw .ESRCH }
                 let parked = SlotTable.ParkedThread(slot: slot, thread: thread, place: .frame(event.frame), sequence: event.sequence)
                 if !slots.park(parked) { throw .ESRCH }
             }

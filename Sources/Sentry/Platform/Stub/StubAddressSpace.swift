@@ -61,6 +61,7 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
 
     func fail(_ reason: StubDeath) { stub.fail(reason) }
     func resumeStopped() { stub.resumeStopped() }
+    var isServing: Bool { stub.isServing }
 
     // MARK: changes
 
@@ -91,11 +92,9 @@ final class StubAddressSpace: PlatformAddressSpace, @unchecked Sendable {
         return try stub.startTracedThread()
     }
 
-    func startTrappingThread(slot: Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?, firstTurn: () throws(Errno) -> Void)
-        throws(Errno) -> Int32
-    {
+    func startTrappingThread(slot: Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?) throws(Errno) -> Int32 {
         if try !isHolder([]) { throw .EAGAIN }
-        return try stub.startTrappingThread(slot: slot, mapping: mapping, firstTurn: firstTurn)
+        return try stub.startTrappingThread(slot: slot, mapping: mapping)
     }
 
     func reuseThread() throws(Errno) -> SlotTable.ParkedThread? {

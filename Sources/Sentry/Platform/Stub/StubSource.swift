@@ -21,6 +21,8 @@ struct FreshStub: ~Copyable {
     let number: UInt64
     private let source: StubSource
     private let furtherChunks = Lock<[UInt64]>([])
+    /// How many entries of the ring have been written. With the lock of the stub's channel.
+    var usedEntries = 0
 
     // SAFETY: `ring` points into the source's mapping, which lives as long as `source`; only the holder of the share writes to it.
     init(ring: UnsafeMutablePointer<UInt64>, number: UInt64, source: StubSource) {
@@ -29,7 +31,11 @@ struct FreshStub: ~Copyable {
         self.source = source
     }
 
-    deinit { source.recycle(number, chunks: furtherChunks.withLock { $0 }) }
+    deinit {
+        // The next stub is another process's, and need not know where this one had its memory.
+        unsafe ring.update(repeating: 0, count: usedEntries * 8)
+        source.recycle(number, chunks: furtherChunks.withLock { $0 })
+    }
 
     /// The file that all slots lie in.
     var slotFile: SharedDescriptor? { source.slotFile }

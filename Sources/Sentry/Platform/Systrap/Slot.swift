@@ -38,6 +38,7 @@ import CPlatform
     var address: UInt { unsafe UInt(bitPattern: pointer) }
 
     func prepare() { unsafe cplatform_slot_prepare(pointer) }
+    func erase() { unsafe pointer.initializeMemory(as: UInt8.self, repeating: 0, count: cplatform_slot_size()) }
     var isGone: Bool { unsafe cplatform_slot_is_gone(pointer) != 0 }
     func bury() { unsafe cplatform_slot_bury(pointer) }
     func stopSpinning() { unsafe cplatform_slot_stop_spinning(pointer) }

@@ -29,6 +29,11 @@ import LinuxABI
 
     init(share: StubShare) { self.share = share }
 
+    /// The stub has ended, and the next one is another process's: it must not find registers there.
+    deinit {
+        for index in 0..<state.withLock({ $0.used }) { try? slot(index).erase() }
+    }
+
     /// A slot for a new thread, prepared, and the chunk that has to be mapped into the stub before, if any.
     func take() throws(Errno) -> (Slot, mapping: (file: SharedDescriptor, chunk: UInt64)?) {
         try state.withLock { state throws(Errno) in

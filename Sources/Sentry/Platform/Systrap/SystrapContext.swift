@@ -22,6 +22,9 @@ import Synchronization
     private var waiting = WaitPolicy()
     private var facts: TaskFacts?
     private var wantsYield = false
+    /// How often the thread has been told to come back since it was last sent out.
+    private var reminders = 0
+    private var lastReminder: UInt64 = 0
     private let areFactsWithdrawn = Atomic<Bool>(false)
 
     /// Process and thread number while guest code may be running, or 0; the slot's address then.
@@ -51,11 +54,13 @@ import Synchronization
             return .interrupted
         }
         if registers.needFrame { try makeFrame(slot, space) }
+        beginReminders()
         if registers.gs_base != 0 { space.callSites?.turnOff() }
         // Each step shall be one of the original's.
         if registers.eflags & 0x100 != 0 { space.callSites?.restore() }
         store(registers, slot)
         var retried: UInt64 = 0
+        var rounds = 0
         while true {
             spinning.begin(placement, seat)
             if !slot.give(hasState ? .restore : wantsYield ? .yield : .resume, spins: spinning.stubSpins) { throw ended(space) }
@@ -65,6 +70,14 @@ import Synchronization
             var event = try take(slot, &found)
             let hadState = hasState
             hasState = false
+            // Who writes his own frames could come back for ever without an event, and with an interrupt that nobody sees.
+            if isInterruptPending.load(ordering: .relaxed) {
+                rounds += 1
+            } else {
+                rounds = 0
+                beginReminders()
+            }
+            if rounds > Self.maximumRounds { throw lost(.misbehaved("a guest thread takes no interrupt")) }
             if event.has_frame != 0, event.signal == CPLATFORM_INTERRUPT_SIGNAL, found.rip >= Self.yieldCode.lowerBound,
                 found.rip < Self.entryCode.lowerBound
             {
@@ -168,9 +181,13 @@ import Synchronization
 
     /// Makes the stub thread raise a signal, if it has no frame: what the words cannot express, and the floating-point state, are in one.
     private func makeFrame(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
+        beginReminders()
+        var rounds = 0
         while case .words = place {
+            rounds += 1
+            if rounds > Self.maximumRounds { throw lost(.misbehaved("a guest thread made no frame")) }
             if !slot.give(.frame, spins: spinning.stubSpins) { throw ended(space) }
-            try awaitTurn(slot, space)
+            try awaitTurn(slot, space, isBrief: true)
             var ignored = Registers()
             let event = try take(slot, &ignored)
             // An interrupt that came too late is not it.
@@ -184,10 +201,11 @@ import Synchronization
 
     /// Has the stub thread, which has no frame, save its floating-point state in the slot.
     private func saveState(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
-        for _ in 0..<Self.maximumSaves {
+        beginReminders()
+        for _ in 0..<Self.maximumRounds {
             spinning.begin(placement, seat)
             if !slot.give(.save, spins: spinning.stubSpins) { throw ended(space) }
-            try awaitTurn(slot, space)
+            try awaitTurn(slot, space, isBrief: true)
             var ignored = Registers()
             // An interrupt that came too late is not it: the thread goes on where that hit it.
             if try take(slot, &ignored).has_frame == 0 { return }
@@ -195,19 +213,16 @@ import Synchronization
         throw lost(.misbehaved("a guest thread wrote over its floating-point state"))
     }
 
-    private static let maximumSaves = 1000
-
     private func moveState(_ slot: Slot, _ frame: UInt32) throws(PlatformError) {
         if slot.moveState(frame: frame) < 0 { throw lost(.misbehaved("a guest thread wrote over its floating-point state")) }
     }
 
-    /// Waits until the stub thread gives its turn.
-    private func awaitTurn(_ slot: Slot, _ space: StubAddressSpace) throws(PlatformError) {
-        var reminders = 0
+    /// Waits until the stub thread gives its turn. `isBrief`: it has nothing to do before that but the stub's own.
+    private func awaitTurn(_ slot: Slot, _ space: StubAddressSpace, isBrief: Bool = false) throws(PlatformError) {
         var spins = spinning.cycles
         while true {
-            let isAwaited = isInterruptPending.load(ordering: .relaxed)
-            let limit: Int64 = isAwaited ? Self.patience : placement.isCrowded(seat) ? Placement.crowdedMicroseconds : -1
+            let isAwaited = isBrief || isInterruptPending.load(ordering: .relaxed)
+            let limit: Int64 = isAwaited ? Self.patience : placement.isCrowded(seat) ? Placement.crowdedMicroseconds : Self.silence
             switch slot.wait(cycles: spins, microseconds: limit) {
             case CPLATFORM_SLOT_READY:
                 spinning.end(placement, seat)
@@ -216,24 +231,40 @@ import Synchronization
                 throw ended(space)
             case CPLATFORM_SLOT_NONSENSE:
                 throw lost(.misbehaved("a guest thread wrote over its turn"))
-            case CPLATFORM_SLOT_TIMEOUT:
-                placement.spread(seat)
-                guard isAwaited else { break }
-                reminders += 1
-                if reminders > Self.reminders { throw lost(.misbehaved("an interrupt was not taken")) }
-                // Somebody outside may have stopped it.
-                space.resumeStopped()
-                if cplatform_interrupt(space.process, thread) == -3 /* ESRCH */ { throw ended(space) }
+            case CPLATFORM_SLOT_TIMEOUT: placement.spread(seat)
             default: break
             }
             spins = 0
-            if isInterruptPending.load(ordering: .sequentiallyConsistent), !isAwaited { reminders = 0 }
+            if isAwaited { try remind(space) }
         }
+    }
+
+    private func beginReminders() {
+        reminders = 0
+        lastReminder = 0
+    }
+
+    /// Tells a thread again that is waited for, and gives up after a while. Wake-ups for other reasons, as a timer of the guest's makes them, count for
+    /// nothing; nor does time in which this thread did not run either.
+    private func remind(_ space: StubAddressSpace) throws(PlatformError) {
+        let now = HostClock.monotonic
+        if lastReminder == 0 { lastReminder = now }
+        if now &- lastReminder < UInt64(Self.patience) * 1000 { return }
+        lastReminder = now
+        reminders += 1
+        if reminders > Self.reminders { throw lost(.misbehaved("a guest thread did not give its turn")) }
+        // Somebody outside may have stopped it.
+        space.resumeStopped()
+        if cplatform_interrupt(space.process, thread) == -3 /* ESRCH */ { throw ended(space) }
     }
 
     /// How long a thread may take to notice an interrupt before it is told again, in microseconds, and how often.
     private static let patience: Int64 = 200_000
     private static let reminders = 50
+    /// How long to wait before looking whether an interrupt has come for a thread that heard of it and did not come back, in microseconds.
+    private static let silence: Int64 = 10_000_000
+    /// How often a thread may come back without what it was sent for. Once or twice is chance; more takes a thread that writes to its slot.
+    private static let maximumRounds = 50
 
     private func take(_ slot: Slot, _ registers: inout Registers) throws(PlatformError) -> cplatform_slot_event {
         var event = cplatform_slot_event()
@@ -274,8 +305,12 @@ import Synchronization
 
     /// The thread has ended: with its process, or alone, because guest code jumped to where that is permitted.
     private func ended(_ space: StubAddressSpace) -> PlatformError {
-        let isProcess = cplatform_process_has_ended(space.processDescriptor.rawValue, 1000) != 0
-        return lost(isProcess ? .killed(signal: 9) : .misbehaved("a guest thread ended itself"))
+        // The threads of a process that was killed end one by one.
+        for _ in 0..<50 {
+            if cplatform_process_has_ended(space.processDescriptor.rawValue, 20) != 0 { return lost(.killed(signal: 9)) }
+            if space.isServing { break }
+        }
+        return lost(.misbehaved("a guest thread ended itself"))
     }
 
     /// The stub thread is gone for good.
@@ -318,22 +353,13 @@ import Synchronization
             pendingFloatingPoint = nil
             return try writeFloatingPoint(image.span)
         }
-        var registers = Registers()
         do throws(Errno) {
             let (slot, mapping) = try slots.take()
             space = target
             self.slot = slot
             do throws(Errno) {
-                thread = try target.startTrappingThread(slot: slot, mapping: mapping) { () throws(Errno) in
-                    do throws(PlatformError) {
-                        try awaitTurn(slot, target)
-                        let event = try take(slot, &registers)
-                        place = .frame(event.frame)
-                        sequence = event.sequence
-                    } catch {
-                        throw .ESRCH
-                    }
-                }
+                thread = try target.startTrappingThread(slot: slot, mapping: mapping)
+                try takeFirstTurn(slot, target)
             } catch {
                 slots.putBack(slot)
                 throw error
@@ -349,6 +375,21 @@ import Synchronization
         if let image = pendingFloatingPoint {
             pendingFloatingPoint = nil
             try writeFloatingPoint(image.span)
+        }
+    }
+
+    /// Waits for a new thread's first frame.
+    private func takeFirstTurn(_ slot: Slot, _ space: StubAddressSpace) throws(Errno) {
+        beginReminders()
+        do throws(PlatformError) {
+            try awaitTurn(slot, space, isBrief: true)
+            var registers = Registers()
+            let event = try take(slot, &registers)
+            if event.has_frame == 0 { throw lost(.misbehaved("a guest thread wrote over the first turn of another")) }
+            place = .frame(event.frame)
+            sequence = event.sequence
+        } catch {
+            throw .ESRCH
         }
     }
 

@@ -68,4 +68,10 @@ public final class SystrapPlatform: Platform {
     public static var slotSize: UInt64 { UInt64(cplatform_slot_size()) }
     /// Where in a slot a thread without frame keeps its floating-point state.
     public static var stateOffset: UInt64 { UInt64(cplatform_state_offset()) }
+    /// Where a thread gives its turn, as at the end of every event: RBX is its slot, R12 its frame.
+    public static var give: UInt64 { cplatform_stub_given_address() - 7 }
+    /// Where a new thread unblocks its signals, and the address of the set.
+    public static var unblocking: (instruction: UInt64, set: UInt64) {
+        (cplatform_stub_unblock_address(), cplatform_stub_no_signals_address())
+    }
 }
