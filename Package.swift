@@ -123,6 +123,6 @@ let package = Package(
 
         // Whole sandboxes, started from .build/release.
         .testTarget(name: "IntegrationTests", dependencies: ["Host", "LinuxABI"], path: "IntegrationTests",
-            exclude: ["LinuxABI/programs", "Programs/files", "Support/native.sh", "Support/console.py", "expectations"], swiftSettings: settings),
+            exclude: ["Isolation/programs", "LinuxABI/programs", "Programs/files", "Support/native.sh", "Support/console.py", "expectations"], swiftSettings: settings),
     ]
 )
