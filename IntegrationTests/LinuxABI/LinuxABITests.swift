@@ -4,7 +4,8 @@ extension IntegrationTests {
     /// The same program on Linux and in a sandbox: each line that it prints is an answer of the kernel.
     @Suite struct LinuxABI {
         static let programs = [
-            "files", "processes", "signals", "threads", "memory", "pipes", "sockets", "timers", "credentials", "jobs", "limits", "proc",
+            "files", "processes", "signals", "threads", "memory", "pipes", "crowd", "sockets", "timers", "credentials", "jobs", "limits",
+            "proc",
             "rseq", "ptrace", "accounting", "sysvipc", "families",
         ]
 

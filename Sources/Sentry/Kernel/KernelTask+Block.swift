@@ -89,6 +89,8 @@ extension KernelTask {
         } catch {
             if error != .EAGAIN || nonblocking ?? file.isNonblocking { throw error }
         }
+        let isHeld = file.retainIfOpen()
+        defer { if isHeld { file.releaseDescriptor(self) } }
         let waiter = TaskWaiter(self, events)
         file.add(waiter)
         defer { file.remove(waiter) }

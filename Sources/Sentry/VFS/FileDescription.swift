@@ -43,6 +43,16 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
     /// A descriptor table (or a message in flight) took or gave up a reference. The last one calls `released`, after the locks of the open file and
     /// whoever observes it (epoll) have let go.
     public func retainDescriptor() { references.add(1, ordering: .relaxed) }
+    /// The same for a call that is about to wait for the file, which stays open as long, whatever becomes of the descriptors: false when the last one has gone already.
+    public func retainIfOpen() -> Bool {
+        var count = references.load(ordering: .relaxed)
+        while count > 0 {
+            let (exchanged, original) = references.weakCompareExchange(expected: count, desired: count + 1, ordering: .relaxed)
+            if exchanged { return true }
+            count = original
+        }
+        return false
+    }
     public func releaseDescriptor(_ context: any FileContext) {
         guard references.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
         if let locks = inode?.existingLocks { locks.releaseAll(.file(ObjectIdentifier(self))) }
