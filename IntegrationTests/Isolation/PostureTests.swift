@@ -65,8 +65,12 @@ extension IntegrationTests {
         }
 
         @Test func stubs() throws {
-            try withSandbox { _, components in
+            try withSandbox { container, components in
                 let host = try host()
+                // A file that is being mapped is there for a moment: not before the program has started.
+                let isAsleep = "until grep -q '^1 (sleep) S' /proc/1/stat; do :; done"
+                let wait = try container.nestbox(["exec", container.identifier, "/bin/sh", "-c", isAsleep])
+                try #require(wait.status == 0, wait.report)
                 // Guest code runs where the container's memory file is. The source, process 1 of the stubs' namespace, only forks them; one that was made
                 // ahead still has the descriptors of its hand-over, which go before guest code comes.
                 let stubs = components.stubs.filter(\.holdsGuestMemory)
