@@ -54,10 +54,10 @@ static void handle(int signal, int flags) {
     sigaction(signal, &action, NULL);
 }
 
-// Waits until the process sleeps.
-static void await_sleep(pid_t process) {
+// Waits until the thread of the process sleeps.
+static void await_sleeping_thread(pid_t process, pid_t thread) {
     char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", process);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", process, thread);
     for (;;) {
         FILE *file = fopen(path, "r");
         if (!file) return;
@@ -67,6 +67,8 @@ static void await_sleep(pid_t process) {
         sched_yield();
     }
 }
+
+static void await_sleep(pid_t process) { await_sleeping_thread(process, process); }
 
 // A process that has made many short calls by the time it waits for good.
 struct subject {
@@ -170,8 +172,10 @@ static void broken(void) {
 
 // A thread that reads goes on reading what it began with, whatever its descriptor becomes.
 static int replaced[2];
+static _Atomic pid_t reading;
 static void *reader(void *argument) {
     char buffer[8];
+    reading = gettid();
     for (int i = 0; i < 300; i++)
         if (read(replaced[0], buffer, 8) != 8) return "failed early";
     long got = read(replaced[0], buffer, 8);
@@ -188,7 +192,8 @@ static void replacement(void) {
     int available;
     struct pollfd empty = {.fd = replaced[0], .events = POLLIN};
     do available = poll(&empty, 1, 0); while (available != 0);
-    rest(20);
+    // Everything is read, so it sleeps for what is to come.
+    await_sleeping_thread(getpid(), reading);
     dup2(other[0], replaced[0]);
     if (write(replaced[1], "old-pipe", 8) != 8) note("write failed");
     pthread_join(thread, &answer);
