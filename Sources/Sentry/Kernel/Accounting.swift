@@ -78,7 +78,7 @@ extension KernelTask {
         return usage
     }
 
-    /// Real time in guest code until `now`, in nanoseconds.
+    /// Real time in guest code until `now`, in ticks.
     fileprivate func guestTime(_ now: UInt64) -> UInt64 {
         let before = guestTime.load(ordering: .acquiring)
         let entry = guestEntry.load(ordering: .acquiring)
@@ -100,6 +100,7 @@ extension KernelTask {
 
     /// Starts to count the calling host thread's time as this task's.
     func startAccounting() {
+        HostClock.startTicks()
         let clock = HostThread.cpuClock(of: HostThread.identifier)
         hostClockBase.store(HostClock.nanoseconds(clock), ordering: .relaxed)
         hostClock.store(clock, ordering: .releasing)
@@ -120,7 +121,7 @@ extension ProcessMemory {
     /// Divides what the stub process has run since the last time among those of `threads` that run in this memory.
     fileprivate func divideUserTime(among threads: [KernelTask]) {
         dividing.withLock { _ in
-            let now = HostClock.monotonic
+            let now = HostClock.ticks
             let sharers = threads.filter { $0.resources.memory === self }
             var all: UInt64 = 0
             let spent = sharers.map { task in
@@ -131,10 +132,10 @@ extension ProcessMemory {
                 return spent
             }
             if all == 0 { return }
-            var ran = all
+            var ran = HostClock.nanoseconds(ofTicks: all)
             if let time = stubTime {
                 let divided = processorBase.load(ordering: .relaxed)
-                ran = min(time > divided ? time - divided : 0, all)
+                ran = min(time > divided ? time - divided : 0, ran)
                 processorBase.store(max(time, divided), ordering: .relaxed)
             }
             for (task, spent) in zip(sharers, spent) {

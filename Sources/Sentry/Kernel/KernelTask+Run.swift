@@ -42,7 +42,7 @@ extension KernelTask {
                 interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
                 continue
             }
-            let before = HostClock.monotonic
+            let before = HostClock.ticks
             guestEntry.store(before, ordering: .relaxed)
             // The trap flag is the tracer's, not to be seen in the registers; a program that sets it itself is left alone.
             let mode = tracing.load(ordering: .relaxed)
@@ -59,8 +59,9 @@ extension KernelTask {
             interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
             if steps { registers.eflags &= ~Self.trapFlag }
             guestEntry.store(0, ordering: .relaxed)
-            let spent = HostClock.monotonic &- before
-            guestTime.wrappingAdd(spent, ordering: .relaxed)
+            let after = HostClock.ticks
+            // The counters of two processors may differ a little.
+            if after > before { guestTime.store(guestTime.load(ordering: .relaxed) &+ (after - before), ordering: .relaxed) }
             switch event {
             case .systemCall:
                 serveSystemCall()

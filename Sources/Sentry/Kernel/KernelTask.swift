@@ -90,12 +90,12 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// The host thread that runs this task; 0: none.
     private let ownerThread = Atomic<UInt>(0)
     let stateStorage = Atomic<UInt8>(TaskState.running.rawValue)
-    /// Nanoseconds of real time that guest code was given control. How much of it the processor ran: `usage`.
+    /// Ticks of real time (`HostClock.ticks`) that guest code was given control. How much of it the processor ran: `usage`. Written by the own thread alone.
     let guestTime = Atomic<UInt64>(0)
-    /// User time, and how much of `guestTime` it stands for, in nanoseconds. Written with `ProcessMemory.dividing` held.
+    /// User time in nanoseconds, and how much of `guestTime` it stands for. Written with `ProcessMemory.dividing` held.
     let userTime = Atomic<UInt64>(0)
     let dividedGuestTime = Atomic<UInt64>(0)
-    /// CLOCK_MONOTONIC when the guest was last entered; 0: it does not run.
+    /// `HostClock.ticks` when the guest was last entered; 0: it does not run.
     let guestEntry = Atomic<UInt64>(0)
     /// The host thread's CPU clock (clockid_t) and its value when the task started; for system time. 0: not running.
     let hostClock = Atomic<Int32>(0)

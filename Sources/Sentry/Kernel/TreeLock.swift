@@ -17,10 +17,10 @@ public final class TreeLock: Sendable {
 
 /// State that may only be touched with the tree lock held: every access shows the proof.
 public final class TreeProtected<Value>: @unchecked Sendable {  // The proof makes every access exclusive.
-    private var value: Value
-    init(_ value: Value) { self.value = value }
+    private let storage: Confined<Value>
+    init(_ value: Value) { storage = Confined(value) }
     public subscript(_ proof: TreeLocked) -> Value {
-        _read { yield value }
-        _modify { yield &value }
+        @inline(__always) _read { yield storage.value }
+        @inline(__always) _modify { yield &storage.value }
     }
 }
