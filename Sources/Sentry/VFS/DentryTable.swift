@@ -55,17 +55,17 @@ struct DentryTable: Sendable {
         let mask = hashes.count &- 1
         var index = Int(truncatingIfNeeded: hash) & mask
         while hashes[index] != 0 {
-            if hashes[index] == hash, Self.matches(names[index], bytes, range) { return index }
+            if hashes[index] == hash, Self.matches(names.span, index, bytes, range) { return index }
             index = (index &+ 1) & mask
         }
         return -1
     }
 
-    @inline(__always) private static func matches(_ name: [UInt8], _ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard name.count == range.count else { return false }
+    @inline(__always) private static func matches(_ names: Span<[UInt8]>, _ slot: Int, _ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard names[slot].count == range.count else { return false }
         var index = 0
-        while index < name.count {
-            if name[index] != bytes[range.lowerBound &+ index] { return false }
+        while index < range.count {
+            if names[slot][index] != bytes[range.lowerBound &+ index] { return false }
             index &+= 1
         }
         return true

@@ -67,12 +67,15 @@ struct PathResolver: ~Copyable {
     private var root: Path {
         mutating get {
             if let knownRoot { return knownRoot }
-            // Without a task it is that of the namespace, or of a mount that is in none.
-            let found =
-                context.fileSystemContext?.root ?? place.mount.namespace?.root ?? Path(mount: place.mount, dentry: place.mount.root)
+            let found = currentRoot
             knownRoot = found
             return found
         }
+    }
+
+    /// Without a task it is that of the namespace, or of a mount that is in none.
+    private var currentRoot: Path {
+        context.fileSystemContext?.root ?? place.mount.namespace?.root ?? Path(mount: place.mount, dentry: place.mount.root)
     }
 
     /// Resolves a whole path; the result exists.
@@ -119,12 +122,12 @@ struct PathResolver: ~Copyable {
         var position = 0
         if path[0] == slash {
             if options.contains(.beneath) { throw .EXDEV }
-            let root = root
+            // Mostly it is not asked for again.
+            let root = knownRoot ?? currentRoot
             if options.contains(.noCrossing), place.mount !== root.mount { throw .EXDEV }
             place = root
             position = skipSlashes(path, 0)
         }
-        var inode = place.dentry.inode
         while position < count {
             var end = position &+ 1
             while end < count, path[end] != slash { end &+= 1 }
@@ -132,7 +135,7 @@ struct PathResolver: ~Copyable {
             position = skipSlashes(path, end)
             let isLast = position == count
 
-            guard let directory = inode, directory.type == .directory else { throw .ENOTDIR }
+            guard let directory = place.dentry.inode, directory.type == .directory else { throw .ENOTDIR }
             try directory.checkAccess(.execute, context)
             let isDot = path[name.lowerBound] == dot && name.count == 1
             let isDotDot = !isDot && name.count == 2 && path[name.lowerBound] == dot && path[name.lowerBound &+ 1] == dot
@@ -144,29 +147,37 @@ struct PathResolver: ~Copyable {
             if isDot { continue }
             if isDotDot {
                 try up()
-                inode = place.dentry.inode
                 continue
             }
             if name.count > PathLimit.NAME_MAX { throw .ENAMETOOLONG }
-            var next = try child(path, name, in: directory)
-            let mounted = next.isMountPoint ? try cross(next) : nil
-            if let mounted { next = mounted.dentry }
-            guard let found = next.inode else { throw .ENOENT }
-            if found.type == .symlink, !isLast || position > end || options.contains(.follow) {
-                if (mounted?.mount ?? place.mount).flags.contains(.noSymlinkFollow) { throw .ELOOP }
-                // The link's own directory stays the place that its text starts from.
-                if let target = try follow(found) {
-                    return .link(isLast ? (position > end ? target + [slash] : target) : target + bytes(of: path, end..<count))
-                }
-                inode = place.dentry.inode
-            } else {
-                if let mounted { place.mount = mounted.mount }
-                place.dentry = next
-                inode = found
+            let next = try child(path, name, in: directory)
+            if next.isMountPoint {
+                let top = try cross(next)
+                if let rest = try enter(top.dentry, of: top.mount, path, end: end, next: position) { return .link(rest) }
+            } else if let rest = try enter(next, of: nil, path, end: end, next: position) {
+                return .link(rest)
             }
-            if isLast, position > end, inode?.type != .directory { throw .ENOTDIR }
+            if isLast, position > end, place.dentry.inode?.type != .directory { throw .ENOTDIR }
         }
         return .done
+    }
+
+    /// Moves `place` to a component that ends before `end`, of the mount that lies there if any, or follows it when it is a link to be followed: the bytes to go on
+    /// with then. `position`: where the next component begins.
+    @inline(__always) private mutating func enter(
+        _ dentry: Dentry, of mount: Mount?, _ path: borrowing Span<UInt8>, end: Int, next position: Int
+    ) throws(Errno) -> [UInt8]? {
+        guard let type = dentry.inode?.type else { throw .ENOENT }
+        let isLast = position == path.count
+        guard type == .symlink, !isLast || position > end || options.contains(.follow) else {
+            if let mount { place.mount = mount }
+            place.dentry = dentry
+            return nil
+        }
+        if (mount ?? place.mount).flags.contains(.noSymlinkFollow) { throw .ELOOP }
+        // The link's own directory stays the place that its text starts from.
+        guard let link = dentry.inode, let target = try follow(link) else { return nil }
+        return isLast ? (position > end ? target + [slash] : target) : target + bytes(of: path, end..<path.count)
     }
 
     /// Follows a link: its text, or nil for a magic link, which moved `place`.
