@@ -159,6 +159,16 @@ public struct IOBuffer: Sendable {
         return done
     }
 
+    /// The 64-bit number at the front, which stays there. Precondition: 8 bytes remain.
+    public func peekInteger() throws(Errno) -> UInt64 {
+        if let space, front.count >= 8 { return try space.load(front.address) }
+        var copy = self
+        var bytes = InlineArray<8, UInt8>(repeating: 0)
+        var span = bytes.mutableSpan
+        guard try copy.copyIn(into: &span) == 8 else { throw .EFAULT }
+        return bytes.load(0)
+    }
+
     /// Up to `limit` bytes of the buffer as an array.
     public mutating func copyIn(limit: Int) throws(Errno) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: min(max(0, limit), remaining))

@@ -36,14 +36,13 @@ public final class EventFile: FileDescription, @unchecked Sendable {
     override public func write(from buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
         guard buffer.remaining >= 8 else { throw .EINVAL }
         // The value is looked at without consuming it, so that a write that must wait finds it again.
-        var copy = buffer
-        let value = try copy.copyInInteger()
+        let value = try buffer.peekInteger()
         guard value <= Self.maximum else { throw .EINVAL }
         try counter.withLock { counter throws(Errno) in
             guard value <= Self.maximum - counter else { throw .EAGAIN }
             counter += value
         }
-        buffer = copy
+        buffer.skip(8)
         queue.notify(.readable)
         return 8
     }
@@ -72,14 +71,5 @@ extension IOBuffer {
         for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
         guard try copyOut(bytes.span) == 8 else { throw .EFAULT }
         return 8
-    }
-
-    mutating func copyInInteger() throws(Errno) -> UInt64 {
-        var bytes = InlineArray<8, UInt8>(repeating: 0)
-        var span = bytes.mutableSpan
-        guard try copyIn(into: &span) == 8 else { throw .EFAULT }
-        var value: UInt64 = 0
-        for index in 0..<8 { value |= UInt64(bytes[index]) << UInt64(8 * index) }
-        return value
     }
 }
