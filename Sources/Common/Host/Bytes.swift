@@ -44,6 +44,24 @@ extension InlineArray where Element == UInt8 {
     }
 }
 
+extension MutableSpan<UInt8> {
+    /// Puts a number at `offset`, in the machine's order of bytes. Precondition: it lies within the span.
+    @inlinable @inline(__always) public mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+        var raw = unsafe mutableBytes
+        unsafe raw.storeBytes(of: value, toByteOffset: offset, as: T.self)
+    }
+
+    /// Puts `bytes` at `offset`. Precondition: they lie within the span.
+    @inlinable @inline(__always) public mutating func store(_ bytes: [UInt8], at offset: Int) {
+        precondition(offset >= 0 && offset <= count - bytes.count)
+        unsafe withUnsafeMutableBufferPointer { target in
+            unsafe bytes.withUnsafeBufferPointer { source in
+                _ = unsafe UnsafeMutableBufferPointer(rebasing: target[offset..<offset + source.count]).update(fromContentsOf: source)
+            }
+        }
+    }
+}
+
 extension Span<UInt8> {
     /// Where the first `word`, little-endian and at any alignment, begins at or after `start`.
     public func firstIndex(of word: UInt32, from start: Int) -> Int? {

@@ -135,24 +135,16 @@ enum StatCalls {
     private static let maximumEntries = 64 << 10
 
     static func getdents64(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        try readEntries(task, arguments) { bytes, entry, place, _ in
-            bytes[place + 18] = entry.type.directoryEntryType
-            bytes.store(entry.name, at: place + 19)
-        }
+        try readEntries(task, arguments, isOlderForm: false)
     }
 
     /// The older form: no type in the head, but in the entry's last byte.
     static func getdents(_ task: KernelTask, _ arguments: borrowing SyscallArguments) throws(Errno) -> Int {
-        try readEntries(task, arguments) { bytes, entry, place, length in
-            bytes.store(entry.name, at: place + 18)
-            bytes[place + length - 1] = entry.type.directoryEntryType
-        }
+        try readEntries(task, arguments, isOlderForm: true)
     }
 
-    /// Both forms have 19 bytes beside the name and what fills up to a multiple of 8. `put` stores type and name of an entry at a place of so many zeros.
-    @inline(__always) private static func readEntries(
-        _ task: KernelTask, _ arguments: borrowing SyscallArguments, _ put: (inout [UInt8], DirectoryEntry, Int, Int) -> Void
-    ) throws(Errno) -> Int {
+    /// Both forms have 19 bytes beside the name and what fills up to a multiple of 8.
+    private static func readEntries(_ task: KernelTask, _ arguments: borrowing SyscallArguments, isOlderForm: Bool) throws(Errno) -> Int {
         let file = try task.file(arguments.int32(0))
         guard file.inode?.type == .directory else { throw .ENOTDIR }
         if file.path.dentry.isDeleted { throw .ENOENT }
@@ -167,10 +159,13 @@ enum StatCalls {
                 return false
             }
             if used + length > bytes.count { bytes += repeatElement(0, count: min(bytes.count, room - bytes.count)) }
-            bytes.store(entry.inode, at: used)
-            bytes.store(entry.nextOffset, at: used + 8)
-            bytes.store(UInt16(length), at: used + 16)
-            put(&bytes, entry, used, length)
+            var all = bytes.mutableSpan
+            var place = all._mutatingExtracting(used..<used + length)
+            place.store(entry.inode, at: 0)
+            place.store(entry.nextOffset, at: 8)
+            place.store(UInt16(length), at: 16)
+            place.store(entry.name, at: isOlderForm ? 18 : 19)
+            place[isOlderForm ? length - 1 : 18] = entry.type.directoryEntryType
             used += length
             return true
         }
