@@ -393,10 +393,9 @@ final class HostFile: MappableObject {
     @Test func forkIsOneBatchEach() throws {
         let platform = NullPlatform()
         let parent = try makeSpace(platform)
-        for _ in 0..<10 {
-            let address = try parent.map(MapRequest(length: 4 * pageSize, protection: rw, flags: anonymous))
-            try parent.protect(address, length: pageSize, protection: .read)
-        }
+        let object = try FakeFile(parent.memoryFile, Array("code".utf8))
+        _ = try parent.map(MapRequest(length: pageSize, protection: [.read, .execute], flags: .MAP_PRIVATE, object: object))
+        try mapPieces(parent)
         let null = try #require(parent.platformSpace as? NullAddressSpace)
         _ = null.takeBatches()
         let child = try parent.fork(on: platform)
@@ -406,6 +405,54 @@ final class HostFile: MappableObject {
         let second = try parent.fork(on: platform)
         #expect(null.takeBatches().isEmpty)
         second.destroy()
+    }
+
+    /// Ten times three writable pages and one that is not; where they begin.
+    @discardableResult private func mapPieces(_ space: AddressSpace) throws -> [UInt64] {
+        try (0..<10).map { _ in
+            let address = try space.map(MapRequest(length: 4 * pageSize, protection: rw, flags: anonymous))
+            try space.protect(address, length: pageSize, protection: .read)
+            return address
+        }
+    }
+
+    @Test func childrenMapWhatTheyTouch() throws {
+        let platform = NullPlatform()
+        let parent = try makeSpace(platform)
+        let pieces = try mapPieces(parent)
+        let touched = pieces[4] + 2 * pageSize
+        func map(_ child: AddressSpace) throws -> [MappingOperation] {
+            try #require(child.platformSpace as? NullAddressSpace).takeBatches().flatMap { $0 }
+        }
+        let first = try parent.fork(on: platform)
+        #expect(try map(first).isEmpty)
+        #expect(first.handleFault(touched, access: .read) == .resolved)
+        #expect(try map(first).count == 10)
+        // Where the first one looked, the second will: it finds that at once.
+        let second = try parent.fork(on: platform)
+        let urgent = try map(second)
+        #expect(urgent.count == 1)
+        #expect(urgent.first?.range.contains(touched) == true)
+        // A write that has to be copied as well takes one fault.
+        let other = pieces[7] + pageSize
+        try parent.store(1 as UInt8, to: other)
+        #expect(second.handleFault(other, access: .write) == .resolved)
+        let rest = try map(second)
+        #expect(rest.count == 10)
+        if case .map(_, _, rw, _, _, true)? = rest.last {} else { Issue.record("the page is not writable") }
+        #expect(second.handleFault(touched, access: .read) == .resolved)
+        try second.store(2 as UInt8, to: other)
+        #expect(try parent.load(other, as: UInt8.self) == 1)
+        #expect(try second.load(other, as: UInt8.self) == 2)
+        // What is unmapped before anybody touched it never is.
+        let third = try parent.fork(on: platform)
+        _ = try map(third)
+        try third.unmap(pieces[0], length: 4 * pageSize)
+        #expect(third.handleFault(pieces[1], access: .read) == .resolved)
+        #expect(try map(third).allSatisfy { !$0.range.contains(pieces[0]) })
+        for child in [first, second, third] { child.destroy() }
+        parent.destroy()
+        #expect(parent.memoryFile.allocated == 0)
     }
 
     @Test func whatIsWrittenAfterForksIsCopiedAhead() throws {

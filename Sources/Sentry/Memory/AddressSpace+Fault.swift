@@ -40,8 +40,11 @@ extension AddressSpace {
             if protection.isEmpty { return .signal(number: SIGSEGV, code: SEGV_ACCERR) }
         }
         if state.postponed.contains(address) {
+            if state.postponed.areInherited { state.history.noteTouched(page) }
             let postponed = state.postponed.take()
-            if (try? platformSpace.apply(postponed)) != nil { return .resolved }
+            let isDone = (try? platformSpace.apply(postponed)) != nil
+            // What is written to may have to be copied as well.
+            if isDone, fault.access != .write { return .resolved }
         }
         var operations: [MappingOperation] = []
         guard let runIndex = state.runs.index(containing: address) else {

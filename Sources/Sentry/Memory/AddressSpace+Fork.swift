@@ -69,12 +69,34 @@ extension AddressSpace {
             state.runs.coalesce(range.lowerBound, range.upperBound)
         }
         memoryFile.retain(retained)
+        let urgent = postpone(merged(mappings), in: &copy)
         let regions = copy.regions.entries
         child.adopt(copy)
         for region in regions { child.noteAdded(region.start, region.end, region.value) }
         // From here on the child's `destroy` gives everything back.
-        if !mappings.isEmpty { try child.platformSpace.apply(merged(mappings)) }
+        if !urgent.isEmpty { try child.platformSpace.apply(urgent) }
     }
+
+    /// Leaves most mappings of a child, each of which is a call of the host's, until it touches one: many a child only calls execve(2) or _exit(2). What is to be
+    /// made at once: code, copies of pages that are written to after each fork, and where children have looked before.
+    private func postpone(_ mappings: [MappingOperation], in copy: inout SpaceState) -> [MappingOperation] {
+        let touched = copy.history.touchedPages
+        var urgent: [MappingOperation] = [], rest: [MappingOperation] = []
+        for mapping in mappings {
+            guard case .map(_, _, let protection, _, _, let populate) = mapping else { continue }
+            if populate || protection.contains(.execute) || touched.contains(where: mapping.range.contains) {
+                urgent.append(mapping)
+            } else {
+                rest.append(mapping)
+            }
+        }
+        // A fault costs as much as several mappings.
+        guard rest.count >= Self.leastPostponed, rest.count <= PostponedMappings.capacity else { return mappings }
+        copy.postponed = PostponedMappings(inherited: rest)
+        return urgent
+    }
+
+    private static let leastPostponed = 4
 
     /// A run in parts, such that each of `pages` (in order) that it holds is one of its own.
     private func parts(of run: RunEntry, apart pages: [UInt64]) -> [RunEntry] {

@@ -7,19 +7,26 @@ final class ForkHistory: Sendable {
     static let capacity = 32
     /// Addresses of pages, latest last.
     private let pages = Lock<[UInt64]>([])
+    /// Those that children touched before anything was mapped there.
+    private let touched = Lock<[UInt64]>([])
 
     /// `page` had to be copied, or taken back, after a fork.
-    func note(_ page: UInt64) {
-        pages.withLock { pages in
-            if let index = pages.firstIndex(of: page) {
-                pages.remove(at: index)
-            } else if pages.count == Self.capacity {
-                pages.removeFirst()
-            }
-            pages.append(page)
+    func note(_ page: UInt64) { pages.withLock { Self.append(page, to: &$0) } }
+
+    /// A child has found nothing at `page`, whose mapping had been postponed.
+    func noteTouched(_ page: UInt64) { touched.withLock { Self.append(page, to: &$0) } }
+
+    private static func append(_ page: UInt64, to pages: inout [UInt64]) {
+        if let index = pages.firstIndex(of: page) {
+            pages.remove(at: index)
+        } else if pages.count == capacity {
+            pages.removeFirst()
         }
+        pages.append(page)
     }
 
     /// In address order.
     var sortedPages: [UInt64] { pages.withLock { $0.sorted() } }
+    /// Where children are known to look.
+    var touchedPages: [UInt64] { touched.withLock { $0 } }
 }

@@ -8,6 +8,14 @@ struct PostponedMappings: Sendable {
 
     /// No two of the same place.
     private var operations: [MappingOperation] = []
+    /// A fork has left them to the child.
+    private(set) var areInherited = false
+
+    init() {}
+    init(inherited operations: [MappingOperation]) {
+        self.operations = operations
+        areInherited = true
+    }
 
     var count: Int { operations.count }
     var isEmpty: Bool { operations.isEmpty }
@@ -19,7 +27,7 @@ struct PostponedMappings: Sendable {
 
     /// All of them, which are to be made now.
     mutating func take() -> [MappingOperation] {
-        defer { operations = [] }
+        defer { self = PostponedMappings() }
         return operations
     }
 
