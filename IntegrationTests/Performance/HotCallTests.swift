@@ -7,13 +7,13 @@ extension IntegrationTests {
     @Suite struct HotCalls {
         /// Most instructions, atomic ones among them, and allocations of a call: what was measured, and a tenth.
         private static let bounds: [(name: String, instructions: Int, atomics: Int, allocations: Int)] = [
-            ("getppid", 920, 11, 0), ("read", 1530, 18, 0), ("write", 1240, 15, 0), ("pread", 2110, 25, 0),
-            ("stat", 4810, 91, 0), ("stat-missing", 4020, 72, 0),
-            ("futex-wake", 1320, 15, 0), ("futex-wait", 1210, 11, 0),
-            ("pipe-write", 1900, 19, 0), ("pipe-read", 1780, 19, 0),
-            ("eventfd-write", 2530, 35, 0), ("epoll-wait", 2520, 35, 1), ("eventfd-read", 1720, 20, 0),
-            ("rename", 16430, 248, 5), ("open", 6760, 116, 2), ("close", 1600, 25, 0), ("getdents64", 3880, 36, 1),
-            ("kill", 8250, 75, 3), ("rt_sigreturn", 6690, 41, 4),
+            ("getppid", 590, 8, 0), ("read", 1320, 16, 0), ("write", 1020, 13, 0), ("pread", 1890, 22, 0),
+            ("stat", 4290, 73, 0), ("stat-missing", 3600, 59, 0),
+            ("futex-wake", 1110, 13, 0), ("futex-wait", 1000, 8, 0),
+            ("pipe-write", 1680, 17, 0), ("pipe-read", 1570, 17, 0),
+            ("eventfd-write", 1770, 28, 0), ("epoll-wait", 2300, 32, 1), ("eventfd-read", 1500, 18, 0),
+            ("rename", 15700, 219, 5), ("open", 6230, 98, 2), ("close", 1390, 24, 0), ("getdents64", 3260, 30, 1),
+            ("kill", 8190, 75, 3), ("rt_sigreturn", 6690, 41, 4),
         ]
 
         @Test func staysCheap() throws {
