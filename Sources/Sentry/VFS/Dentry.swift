@@ -51,8 +51,8 @@ public final class Dentry: Sendable {
 
     /// The cached child called `bytes[range]`.
     func child(_ bytes: Span<UInt8>, _ range: Range<Int>, hash: UInt64) -> Dentry? {
-        let child = state.withLock { $0.children.find(bytes, range, hash: hash) }
-        if let child, !child.isReferenced.load(ordering: .relaxed) { child.isReferenced.store(true, ordering: .relaxed) }
+        guard let child = state.withLock({ $0.children.find(bytes, range, hash: hash) }) else { return nil }
+        if !child.isReferenced.load(ordering: .relaxed) { child.isReferenced.store(true, ordering: .relaxed) }
         return child
     }
 

@@ -55,12 +55,16 @@ struct PathResolver: ~Copyable {
     /// How many of the coming components were just looked up and need no revalidation.
     private var fresh = 0
 
-    init(at start: Path, options: ResolveOptions, _ context: any FileContext) {
+    init(at start: consuming Path, options: ResolveOptions, _ context: any FileContext) {
         self.context = context
         self.options = options
-        self.start = options.isDisjoint(with: [.beneath, .inRoot]) ? nil : start
+        if options.isDisjoint(with: [.beneath, .inRoot]) {
+            self.start = nil
+        } else {
+            self.start = start
+            if options.contains(.inRoot) { knownRoot = start }
+        }
         place = start
-        if options.contains(.inRoot) { knownRoot = start }
     }
 
     /// Where absolute paths start and ".." stops.
@@ -78,17 +82,16 @@ struct PathResolver: ~Copyable {
         context.fileSystemContext?.root ?? place.mount.namespace?.root ?? Path(mount: place.mount, dentry: place.mount.root)
     }
 
-    /// Resolves a whole path; the result exists.
-    mutating func resolve(_ path: borrowing Span<UInt8>) throws(Errno) -> Path {
+    /// Resolves a whole path: `place` is the result, which exists.
+    mutating func resolve(_ path: borrowing Span<UInt8>) throws(Errno) {
         if path.isEmpty {
             guard options.contains(.emptyPath) else { throw .ENOENT }
-            return place
+            return
         }
         if case .link(var rest) = try walk(path, parent: false) {
             while case .link(let next) = try walk(rest.span, parent: false) { rest = next }
         }
         if options.contains(.directory), place.dentry.inode?.type != .directory { throw .ENOTDIR }
-        return place
     }
 
     /// Resolves all but the last component: `place` is the directory that holds it.
@@ -135,7 +138,8 @@ struct PathResolver: ~Copyable {
             position = skipSlashes(path, end)
             let isLast = position == count
 
-            guard let directory = place.dentry.inode, directory.type == .directory else { throw .ENOTDIR }
+            let here = place.dentry
+            guard let directory = here.inode, directory.type == .directory else { throw .ENOTDIR }
             try directory.checkAccess(.execute, context)
             let isDot = path[name.lowerBound] == dot && name.count == 1
             let isDotDot = !isDot && name.count == 2 && path[name.lowerBound] == dot && path[name.lowerBound &+ 1] == dot
@@ -150,7 +154,7 @@ struct PathResolver: ~Copyable {
                 continue
             }
             if name.count > PathLimit.NAME_MAX { throw .ENAMETOOLONG }
-            let next = try child(path, name, in: directory)
+            let next = try child(path, name, in: directory, of: here)
             if next.isMountPoint {
                 let top = try cross(next)
                 if let rest = try enter(top.dentry, of: top.mount, path, end: end, next: position) { return .link(rest) }
@@ -224,20 +228,20 @@ struct PathResolver: ~Copyable {
         return top
     }
 
-    /// One component: from the cache if it may be used, else from the file system; without what is mounted on it.
-    private mutating func child(_ path: borrowing Span<UInt8>, _ name: Range<Int>, in directory: Inode) throws(Errno) -> Dentry {
+    /// One component of `place`, which is `parent`: from the cache if it may be used, else from the file system; without what is mounted on it.
+    private mutating func child(_ path: borrowing Span<UInt8>, _ name: Range<Int>, in directory: Inode, of parent: Dentry) throws(Errno)
+        -> Dentry
+    {
         let hash = NameHash.hash(path, name)
-        var found = place.dentry.child(path, name, hash: hash)
-        if let dentry = found {
+        if let found = parent.child(path, name, hash: hash) {
             if fresh > 0 {
                 fresh -= 1
-            } else if !directory.cachesNames, !dentry.isMountPoint,
-                !directory.revalidate(bytes(of: path, name), dentry.inode, context)
-            {
-                found = nil
+                return found
+            }
+            if directory.cachesNames || found.isMountPoint || directory.revalidate(bytes(of: path, name), found.inode, context) {
+                return found
             }
         }
-        if let found { return found }
         if options.contains(.cachedOnly) { throw .EAGAIN }
         return try lookUp(path, name, hash, in: directory)
     }

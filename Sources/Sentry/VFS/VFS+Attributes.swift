@@ -9,11 +9,14 @@ extension VFS {
     }
 
     /// stat(2), lstat(2), fstatat(2).
-    public static func stat(_ path: borrowing Span<UInt8>, at start: Path, _ options: ResolveOptions, _ context: any FileContext)
+    public static func stat(_ path: borrowing Span<UInt8>, at start: consuming Path, _ options: ResolveOptions, _ context: any FileContext)
         throws(Errno)
         -> FileAttributes
     {
-        try attributes(of: resolve(path, at: start, options, context), context)
+        var resolver = PathResolver(at: start, options: options, context)
+        try resolver.resolve(path)
+        guard let inode = resolver.place.dentry.inode else { throw .ENOENT }
+        return try inode.attributes(context)
     }
 
     /// access(2) on a place, with the identity that `context` has.

@@ -6,12 +6,15 @@ import Synchronization
 /// above its file systems: walking, permissions, mount flags, the dentry cache, inotify events.
 public enum VFS {
     /// Resolves `path`; the result exists.
-    public static func resolve(_ path: borrowing Span<UInt8>, at start: Path, _ options: ResolveOptions, _ context: any FileContext)
+    public static func resolve(
+        _ path: borrowing Span<UInt8>, at start: consuming Path, _ options: ResolveOptions, _ context: any FileContext
+    )
         throws(Errno)
         -> Path
     {
         var resolver = PathResolver(at: start, options: options, context)
-        return try resolver.resolve(path)
+        try resolver.resolve(path)
+        return resolver.place
     }
 
     /// open(2), openat(2), openat2(2). `mode`: permission bits of a new file, before the umask. `resolve`: the RESOLVE_ bits only.
