@@ -168,8 +168,8 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
     // MARK: epoll_wait(2)
 
     /// Up to `limit` events that hold now, in the order in which they arrived: what and the user's data.
-    public func collect(limit: Int, _ context: any FileContext) -> [(events: UInt32, data: UInt64)] {
-        var result: [(events: UInt32, data: UInt64)] = []
+    public func collect(limit: Int, _ context: any FileContext) -> EpollEvents {
+        var result = EpollEvents()
         // Items that go back on the list wait for the next call.
         var left = ready.withLock { $0.count }
         // Mostly it is one.
@@ -185,7 +185,7 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
             } else if item.flags & EpollFlag.EPOLLET == 0 {
                 if again == nil { again = item } else { others.append(item) }
             }
-            result.append((events.rawValue, item.data))
+            result.append(events.rawValue, item.data)
         }
         if let again { enqueue(again)?.ring() }
         for item in others { enqueue(item)?.ring() }
@@ -226,5 +226,21 @@ public final class EpollFile: FileDescription, FileReleaseObserver, @unchecked S
     /// The interests, for /proc/PID/fdinfo.
     public var items: [(number: Int32, events: UInt32, data: UInt64)] {
         interest.withLock { $0.values.map { (number: $0.key.number, events: $0.flags, data: $0.data) } }
+    }
+}
+
+/// What an instance has found. Mostly it is one event, for which no array is made.
+public struct EpollEvents: RandomAccessCollection, Sendable {
+    public typealias Element = (events: UInt32, data: UInt64)
+    private var first: Element = (0, 0)
+    private var others: [Element] = []
+    public private(set) var endIndex = 0
+
+    public var startIndex: Int { 0 }
+    public subscript(position: Int) -> Element { position == 0 ? first : others[position - 1] }
+
+    mutating func append(_ events: UInt32, _ data: UInt64) {
+        if endIndex == 0 { first = (events, data) } else { others.append((events, data)) }
+        endIndex += 1
     }
 }
