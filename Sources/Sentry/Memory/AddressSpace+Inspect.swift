@@ -61,7 +61,7 @@ extension AddressSpace {
 
     private func resident(_ run: RunEntry) -> UInt64 {
         if case .host(let window) = run.value.source {
-            return UInt64(window.residence(run.value.offset, length: run.length).reduce(0) { $0 + Int($1) }) * pageSize
+            return window.resident(run.value.offset, length: run.length)
         }
         return memoryFile.resident(run.value.offset..<run.value.offset &+ run.length)
     }

@@ -72,6 +72,37 @@ final class HostWindow: Sendable {
     }
 }
 
+extension HostWindow {
+    /// Bytes of a range that are in the host's page cache.
+    func resident(_ offset: UInt64, length: UInt64) -> UInt64 {
+        var sum: UInt64 = 0
+        var cursor = offset
+        while cursor < offset + length {
+            let part = withAddress(cursor) { address, available -> UInt64 in
+                let count = min(UInt64(available), offset + length - cursor, 512 * pageSize)
+                sum += Self.resident(at: address, count)
+                return count
+            }
+            guard let part, part > 0 else { break }
+            cursor += part
+        }
+        return sum
+    }
+
+    /// The same of at most 512 pages at an address of the Sentry's.
+    private static func resident(at address: UInt, _ length: UInt64) -> UInt64 {
+        var pages = InlineArray<512, UInt8>(repeating: 0)
+        var span = pages.mutableSpan
+        // SAFETY: mincore writes one byte per page.
+        _ = unsafe span.withUnsafeMutableBufferPointer { p in
+            HostCall.raw(.mincore, Int(bitPattern: address), Int(length), Int(bitPattern: p.baseAddress))
+        }
+        var count: UInt64 = 0
+        for index in 0..<512 { count += UInt64(pages[index] & 1) }
+        return count * pageSize
+    }
+}
+
 /// One window per descriptor, so that regions and address spaces share it.
 enum HostWindows {
     private final class Reference: Sendable {
