@@ -8,11 +8,11 @@ extension IntegrationTests {
         /// Most instructions, atomic ones among them, and allocations of a call: what was measured, and a tenth.
         private static let bounds: [(name: String, instructions: Int, atomics: Int, allocations: Int)] = [
             ("getppid", 590, 8, 0), ("read", 1320, 16, 0), ("write", 1020, 13, 0), ("pread", 1890, 22, 0),
-            ("stat", 4290, 73, 0), ("stat-missing", 3600, 59, 0),
+            ("stat", 3910, 60, 0), ("stat-missing", 3320, 50, 0),
             ("futex-wake", 1110, 13, 0), ("futex-wait", 1000, 8, 0),
             ("pipe-write", 1680, 17, 0), ("pipe-read", 1570, 17, 0),
-            ("eventfd-write", 1770, 28, 0), ("epoll-wait", 2300, 32, 1), ("eventfd-read", 1500, 18, 0),
-            ("rename", 15700, 219, 5), ("open", 6230, 98, 2), ("close", 1390, 24, 0), ("getdents64", 3260, 30, 1),
+            ("eventfd-write", 1770, 28, 0), ("epoll-wait", 1850, 31, 0), ("eventfd-read", 1500, 18, 0),
+            ("rename", 15700, 219, 5), ("open", 6060, 94, 2), ("close", 1390, 24, 0), ("getdents64", 3260, 30, 1),
             ("kill", 8190, 75, 3), ("rt_sigreturn", 6690, 41, 4),
         ]
 
