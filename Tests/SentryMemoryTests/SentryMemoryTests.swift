@@ -496,6 +496,30 @@ final class HostFile: MappableObject {
         #expect(parent.memoryFile.allocated == 0)
     }
 
+    @Test func largeProgramsForkWithoutFaultsToo() throws {
+        let platform = NullPlatform()
+        let parent = try makeSpace(platform)
+        // Far apart, so that no copy comes with another.
+        let address = try parent.map(MapRequest(length: 100 * 32 * pageSize, protection: rw, flags: anonymous))
+        let pages = (0..<100).map { address + UInt64($0) * 32 * pageSize }
+        for page in pages { try parent.store(1 as UInt8, to: page) }
+        let first = try parent.fork(on: platform)
+        for page in pages { try first.store(2 as UInt8, to: page) }
+        // Their neighbours have been copied with them: more mappings than mmap(2) leaves for later.
+        let second = try first.fork(on: platform)
+        let child = try #require(second.platformSpace as? NullAddressSpace)
+        let urgent = child.takeBatches().flatMap { $0 }
+        #expect(urgent.count == 100)
+        for page in pages { try second.store(3 as UInt8, to: page) }
+        #expect(child.takeBatches().isEmpty)
+        #expect(second.handleFault(pages[50] + pageSize, access: .read) == .resolved)
+        #expect(child.takeBatches().flatMap { $0 }.count > 64)
+        #expect(try first.load(pages[7], as: UInt8.self) == 2)
+        #expect(try parent.load(pages[7], as: UInt8.self) == 1)
+        for space in [second, first, parent] { space.destroy() }
+        #expect(parent.memoryFile.allocated == 0)
+    }
+
     @Test func adviceAboutForks() throws {
         let platform = NullPlatform()
         let parent = try makeSpace(platform)

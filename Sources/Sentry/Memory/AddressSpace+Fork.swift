@@ -80,23 +80,26 @@ extension AddressSpace {
     /// Leaves most mappings of a child, each of which is a call of the host's, until it touches one: many a child only calls execve(2) or _exit(2). What is to be
     /// made at once: code, copies of pages that are written to after each fork, and where children have looked before.
     private func postpone(_ mappings: [MappingOperation], in copy: inout SpaceState) -> [MappingOperation] {
-        let touched = copy.history.touchedPages
+        var touched = copy.history.touchedPages[...]
         var urgent: [MappingOperation] = [], rest: [MappingOperation] = []
         for mapping in mappings {
             guard case .map(_, _, let protection, _, _, let populate) = mapping else { continue }
-            if populate || protection.contains(.execute) || touched.contains(where: mapping.range.contains) {
+            let range = mapping.range
+            touched = touched.drop { $0 < range.lowerBound }
+            if populate || protection.contains(.execute) || touched.first.map(range.contains) == true {
                 urgent.append(mapping)
             } else {
                 rest.append(mapping)
             }
         }
-        // A fault costs as much as several mappings.
-        guard rest.count >= Self.leastPostponed, rest.count <= PostponedMappings.capacity else { return mappings }
+        // A fault costs as much as several mappings; and too many may meet a limit of the host's, which fork(2) should hear of.
+        guard rest.count >= Self.leastPostponed, rest.count <= Self.mostPostponed else { return mappings }
         copy.postponed = PostponedMappings(inherited: rest)
         return urgent
     }
 
     private static let leastPostponed = 4
+    private static let mostPostponed = 1024
 
     /// A run in parts, such that each of `pages` (in order) that it holds is one of its own.
     private func parts(of run: RunEntry, apart pages: [UInt64]) -> [RunEntry] {
