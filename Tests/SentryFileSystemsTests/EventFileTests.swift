@@ -1,6 +1,7 @@
 import LinuxABI
 import SentryFileSystems
 import SentryMemory
+import SentryPlatform
 import SentryVFS
 import Testing
 
@@ -198,6 +199,52 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
         #expect(instances.map { $0.collect(limit: 4, KernelFileContext.shared).count } == [1, 0, 0])
         event.signal(1)
         #expect(instances.map { $0.collect(limit: 4, KernelFileContext.shared).count } == [0, 1, 0])
+    }
+}
+
+@Suite struct PromptFileTests {
+    private func makeSpace() throws -> (space: AddressSpace, address: UInt64) {
+        let platform = NullPlatform()
+        let layout = AddressLayout.standard(maximumAddress: platform.maximumGuestAddress, stackLimit: 8 << 20, random: 0)
+        let space = try AddressSpace(platform: platform, memoryFile: try MemoryFile.anonymous(), layout: layout)
+        let flags: MapFlags = [.MAP_PRIVATE, .MAP_ANONYMOUS]
+        return (space, try space.map(MapRequest(length: 4096, protection: [.read, .write], flags: flags)))
+    }
+    private func read(_ file: FileDescription, _ space: AddressSpace, _ address: UInt64) throws(Errno) -> Int {
+        var buffer = IOBuffer(space, address: address, count: 8, isPrompt: true)
+        return try VFS.read(file, into: &buffer, KernelFileContext.shared)
+    }
+    private func write(_ file: FileDescription, _ space: AddressSpace, _ address: UInt64) throws(Errno) -> Int {
+        var buffer = IOBuffer(space, address: address, count: 8, isPrompt: true)
+        return try VFS.write(file, from: &buffer, KernelFileContext.shared)
+    }
+
+    @Test func loseNothingWhenMemoryIsNotAtHand() throws {
+        let (space, address) = try makeSpace()
+        let event = EventFile(3, isSemaphore: false, flags: [])
+        let (reader, writer) = makePipe()
+        try space.protect(address, length: 4096, protection: [])
+        for file in [event, writer] { #expect(errno { () throws(Errno) in _ = try write(file, space, address) } == .notAtHand) }
+        #expect(event.count == 3)
+        #expect(reader.readiness(.readable).isEmpty)
+        var bytes = IOBuffer.kernel([1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(try VFS.write(writer, from: &bytes, KernelFileContext.shared) == 8)
+        try space.protect(address, length: 4096, protection: [.read, .write])
+        // Shared with a child until it is written.
+        let child = try space.fork(on: NullPlatform())
+        defer { withExtendedLifetime(child) {} }
+        for file in [event, reader] { #expect(errno { () throws(Errno) in _ = try read(file, space, address) } == .notAtHand) }
+        #expect(event.count == 3)
+        try space.store(UInt64(0), to: address)
+        #expect(try read(event, space, address) == 8)
+        #expect(try space.load(address, as: UInt64.self) == 3)
+        #expect(try read(reader, space, address) == 8)
+        #expect(try space.load(address, as: UInt64.self) == 0x0807_0605_0403_0201)
+        #expect(errno { () throws(Errno) in _ = try read(event, space, address) } == .EAGAIN)
+        try space.store(UInt64(9), to: address)
+        #expect(try write(event, space, address) == 8)
+        #expect(event.count == 9)
+        #expect(try write(writer, space, address) == 8)
     }
 }
 

@@ -669,6 +669,58 @@ final class HostFile: MappableObject {
         #expect(throws: Errno.EFAULT) { _ = try bad.copyOut([1]) }
     }
 
+    @Test func promptOnesTouchOnlyWhatIsAtHand() throws {
+        let space = try makeSpace()
+        let address = try space.map(MapRequest(length: 4 * pageSize, protection: rw, flags: anonymous))
+        func put(_ address: UInt64, _ bytes: [UInt8]) throws -> Int {
+            var buffer = IOBuffer(space, address: address, count: UInt64(bytes.count), isPrompt: true)
+            do { return try buffer.copyOut(bytes) } catch {
+                #expect(buffer.remaining == bytes.count)
+                throw error
+            }
+        }
+        func get(_ address: UInt64, _ count: Int) throws -> [UInt8] {
+            var buffer = IOBuffer(space, address: address, count: UInt64(count), isPrompt: true)
+            return try buffer.copyIn(limit: count)
+        }
+        try space.copyOut([7], to: address)
+        #expect(try put(address + pageSize - 2, [1, 2]) == 2)
+        #expect(try get(address + pageSize - 2, 2) == [1, 2])
+        let end = address + 4 * pageSize
+        try space.copyOut([7], to: end - 1)
+        #expect(throws: Errno.notAtHand) { try put(end - 1, [1, 2]) }
+        #expect(throws: Errno.notAtHand) { try get(end - 1, 2) }
+        #expect(throws: Errno.notAtHand) { try get(.max - 1, 2) }
+        #expect(try space.copyIn(from: end - 1, count: 1) == [7])
+        // A forbidden page, and one that a fork shares until it is written.
+        try space.protect(address, length: pageSize, protection: [.read])
+        #expect(throws: Errno.notAtHand) { try put(address, [1]) }
+        #expect(try get(address, 1) == [7])
+        try space.protect(address, length: pageSize, protection: rw)
+        let child = try space.fork(on: NullPlatform())
+        #expect(throws: Errno.notAtHand) { try put(end - 1, [1]) }
+        #expect(try get(end - 1, 1) == [7])
+        try space.copyOut([8], to: end - 1)
+        #expect(try put(end - 1, [9]) == 1)
+        #expect(try child.copyIn(from: end - 1, count: 1) == [7])
+    }
+
+    @Test func promptOnesReadPagesOfHostFilesThatWereAskedForBefore() throws {
+        let space = try makeSpace()
+        let file = try HostFile([UInt8](repeating: 5, count: Int(2 * pageSize)))
+        let address = try space.map(MapRequest(length: 2 * pageSize, protection: [.read], flags: [.MAP_PRIVATE], object: file))
+        func get(_ address: UInt64, _ count: Int) throws -> [UInt8] {
+            var buffer = IOBuffer(space, address: address, count: UInt64(count), isPrompt: true)
+            return try buffer.copyIn(limit: count)
+        }
+        #expect(throws: Errno.notAtHand) { try get(address, 1) }
+        #expect(try space.copyIn(from: address, count: 1) == [5])
+        #expect(throws: Errno.notAtHand) { try get(address, 3) }
+        #expect(try get(address, 3) == [5, 5, 5])
+        #expect(throws: Errno.notAtHand) { try get(address + pageSize - 1, 2) }
+        #expect(try get(address + pageSize - 1, 2) == [5, 5])
+    }
+
     @Test func hostTransfersGoStraightToGuestPages() throws {
         let space = try makeSpace()
         let address = try space.map(MapRequest(length: 4 * pageSize, protection: rw, flags: anonymous))

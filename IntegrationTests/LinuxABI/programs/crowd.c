@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 enum { PAIRS = 16, ROUNDS = 400 };
 static int gate[2];
@@ -220,6 +221,30 @@ static void bad_buffers(void) {
     close(ends[0]), close(ends[1]), close(counter);
 }
 
+// Memory that nobody has touched yet, on both sides of a page's end, and a file's.
+static void new_buffers(void) {
+    int ends[2], counter = eventfd(5, 0), self = open("/proc/self/exe", O_RDONLY);
+    uint64_t value = 1;
+    if (pipe(ends) != 0 || self < 0) exit(125);
+    char *fresh = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *program = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, self, 0);
+    if (fresh == MAP_FAILED || program == MAP_FAILED) exit(125);
+    for (int i = 0; i < 300; i++)
+        if (write(ends[1], &value, 8) != 8 || read(ends[0], &value, 8) != 8) exit(124);
+    SHOW(write(ends[1], fresh + 4096 - 50, 100));
+    SHOW(write(ends[1], program, 4));
+    SHOW(read(ends[0], fresh + 3 * 4096 - 52, 104));
+    SHOW(memcmp(fresh + 3 * 4096 + 48, "\177ELF", 4));
+    for (int i = 0; i < 300; i++)
+        if (write(ends[1], &value, 8) != 8 || read(ends[0], &value, 8) != 8) exit(124);
+    SHOW(read(counter, program + 4096, 8));
+    SHOW(program[4096]);
+    for (int i = 0; i < 300; i++)
+        if (write(ends[1], program + 8192, 8) != 8 || read(ends[0], program + 8192, 8) != 8) exit(124);
+    munmap(fresh, 4 * 4096), munmap(program, 3 * 4096);
+    close(ends[0]), close(ends[1]), close(counter), close(self);
+}
+
 int main(void) {
     pid_t players[2 * PAIRS];
     topic("a crowd");
@@ -236,6 +261,7 @@ int main(void) {
     broken();
     replacement();
     bad_buffers();
+    new_buffers();
     int killed = 0, status;
     for (int i = 0; i < 2 * PAIRS; i++) kill(players[i], SIGKILL);
     for (int i = 0; i < 2 * PAIRS; i++)

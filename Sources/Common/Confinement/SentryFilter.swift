@@ -22,6 +22,7 @@ enum SentryFilter {
         FilterRule(.ptrace, [.int(0, 17, "PTRACE_DETACH")], "ending a stub thread"),
         FilterRule(.wait4, "stops and deaths of stub threads"),
         FilterRule(.futex, "locks; guest threads that sleep and wake"),
+        FilterRule(.futex_waitv, "one thread that makes the calls of many guest threads"),
         FilterRule(.tgkill, "interrupting a stub thread; abort()"),
         FilterRule(.ioctl, [.int(1, 0xc050_2100, "SECCOMP_IOCTL_NOTIF_RECV")], "commands to stubs: take a notification"),
         FilterRule(.ioctl, [.int(1, 0xc018_2101, "SECCOMP_IOCTL_NOTIF_SEND")], "commands to stubs: answer it"),

@@ -33,6 +33,9 @@ public enum HostThread {
     /// Whether the caller runs a guest's task, whose wake-ups tell where the woken task is best (`Parker.takeWakerCPU`).
     public static func setRunsTask(_ runs: Bool) { chost_set_task_thread(runs ? 1 : 0) }
 
+    /// The host CPU that the caller runs on, if it runs a guest's task; -1 otherwise. A hint.
+    public static var taskCPU: Int32 { chost_task_cpu() }
+
     /// sched_yield(2).
     public static func yield() { _ = HostCall.raw(.sched_yield) }
 }

@@ -44,6 +44,16 @@ public final class Parker: Sendable {
         return false
     }
 
+    /// For an owner that sleeps on other words besides: takes a remembered wake-up, or calls `wait` with the word's address and the value it has while the
+    /// owner sleeps. Wake-ups that come meanwhile are taken too.
+    public func park(by wait: (UnsafeRawPointer, UInt32) -> Void) {
+        if state.compareExchange(expected: 0, desired: 2, ordering: .acquiringAndReleasing).exchanged {
+            // SAFETY: the atomic lives inside this object, which the caller holds for the whole call.
+            unsafe withUnsafePointer(to: state) { unsafe wait(UnsafeRawPointer($0), 2) }
+        }
+        state.store(0, ordering: .sequentiallyConsistent)
+    }
+
     /// Wakes the owner, or lets its next `park` return at once. Any thread may call it.
     public func unpark() { if post() { ring() } }
 

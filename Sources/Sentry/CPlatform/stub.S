@@ -537,10 +537,23 @@ handler_look:
     cmpb $TURN_STUB, %al            // whatever TURN_WAITER says
     je handler_turn
     cmpl SLOT_SPIN(%rbx), %r13d
-    jae handler_sleep
+    jae 2f
     pause
     incl %r13d
     jmp 1b
+2:  xorl %r13d, %r13d
+3:  cmpl SLOT_YIELDS(%rbx), %r13d
+    jae handler_sleep
+    movl $24, %eax                  // sched_yield
+    syscall
+    .globl cplatform_stub_wait_yield_return
+    .hidden cplatform_stub_wait_yield_return
+cplatform_stub_wait_yield_return:
+    movl SLOT_TURN(%rbx), %eax
+    cmpb $TURN_STUB, %al            // whatever TURN_WAITER says
+    je handler_turn
+    incl %r13d
+    jmp 3b
 handler_sleep:
     movl $TURN_SENTRY, %eax
     movl $(TURN_SENTRY | TURN_WAITER), %ecx

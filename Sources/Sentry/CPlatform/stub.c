@@ -29,6 +29,7 @@ extern const uint8_t cplatform_stub_send_return[], cplatform_stub_wait_return[],
     cplatform_stub_close_socket_return[], cplatform_stub_altstack_return[], cplatform_stub_unblock_return[], cplatform_stub_restrict_return[],
     cplatform_stub_wake_return[], cplatform_stub_sleep_return[], cplatform_stub_sigreturn_return[], cplatform_stub_entry[], cplatform_stub_given[],
     cplatform_stub_entry_end[], cplatform_stub_trap[], cplatform_stub_yield[], cplatform_stub_yield_return[], cplatform_stub_turn_yield_return[],
+    cplatform_stub_wait_yield_return[],
     cplatform_stub_entry_any[], cplatform_stub_no_signals[], cplatform_stub_any_process[], cplatform_stub_any_thread[], cplatform_stub_trap_any[];
 extern const uint8_t cplatform_vdso_begin[], cplatform_vdso_end[], cplatform_vdso_slots[];
 
@@ -81,6 +82,7 @@ int cplatform_instructions(uint64_t *addresses, int capacity) {
         cplatform_stub_hello_return,   cplatform_stub_exit_return,     cplatform_stub_close_listener_return, cplatform_stub_close_socket_return,
         cplatform_stub_altstack_return, cplatform_stub_unblock_return, cplatform_stub_restrict_return,       cplatform_stub_wake_return,
         cplatform_stub_sleep_return,   cplatform_stub_sigreturn_return, cplatform_stub_yield_return,      cplatform_stub_turn_yield_return,
+        cplatform_stub_wait_yield_return,
     };
     int count = (int)(sizeof labels / sizeof labels[0]);
     for (int i = 0; i < count && i < capacity; i++) addresses[i] = address_of(labels[i]) - 2;
@@ -149,16 +151,17 @@ static void permit_exact(struct program *p, const uint8_t *label, uint32_t call,
 #define PERMIT(p, label, action, ...) \
     permit(p, label, action, (int)(sizeof((uint32_t[]){__VA_ARGS__}) / 4), (const uint32_t[]){__VA_ARGS__})
 
-// What guest threads of systrap may still do, from the handler alone.
+// What guest threads of systrap may still do, from the handler alone. The most frequent first.
 static void permit_handler(struct program *p) {
-    PERMIT(p, cplatform_stub_sigreturn_return, SECCOMP_RET_ALLOW, SYS_rt_sigreturn);
+    PERMIT(p, cplatform_stub_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
+    PERMIT(p, cplatform_stub_wait_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
     permit_exact(p, cplatform_stub_wake_return, SYS_futex, 1, 1);
     permit_exact(p, cplatform_stub_sleep_return, SYS_futex, 1, 0);
-    PERMIT(p, cplatform_stub_exit_return, SECCOMP_RET_ALLOW, SYS_exit);
-    PERMIT(p, cplatform_stub_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
+    PERMIT(p, cplatform_stub_sigreturn_return, SECCOMP_RET_ALLOW, SYS_rt_sigreturn);
     PERMIT(p, cplatform_stub_turn_yield_return, SECCOMP_RET_ALLOW, SYS_sched_yield);
     // To unblock all signals: once this filter is there.
     permit_exact(p, cplatform_stub_unblock_return, SYS_rt_sigprocmask, 1, address_of(cplatform_stub_no_signals));
+    PERMIT(p, cplatform_stub_exit_return, SECCOMP_RET_ALLOW, SYS_exit);
 }
 
 static void only_from_stub(struct program *p) {
@@ -194,8 +197,8 @@ static void build_guest_filter(struct program *p) {
 // Of the source, and so of all that comes from it: what it and they ever need, whatever the address.
 static void build_source_filter(struct program *p) {
     static const uint32_t calls[] = {
-        SYS_rt_sigreturn, SYS_futex, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_pause, SYS_close, SYS_recvfrom, SYS_sendmsg, SYS_seccomp, SYS_exit,
-        SYS_exit_group, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_sched_yield,
+        SYS_sched_yield, SYS_futex, SYS_rt_sigreturn, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_pause, SYS_close, SYS_recvfrom, SYS_sendmsg,
+        SYS_seccomp, SYS_exit, SYS_exit_group, SYS_sigaltstack, SYS_rt_sigprocmask,
     };
     begin(p);
     load(p, DATA_NUMBER);
@@ -370,7 +373,8 @@ static int enter_empty_root(void) {
 static int source_child(void *context) {
     struct child_arguments *arguments = context;
     if ((arguments->flags & CLONE_NEWNS) == 0 || enter_empty_root() != 0) arguments->missing |= CPLATFORM_MISSING_EMPTY_ROOT;
-    setsid();
+    // Not a session of its own: the host may schedule each session as a group (autogroup), and the two sides take turns.
+    setpgid(0, 0);
     personality(ADDR_NO_RANDOMIZE);  // the kernel's stack stays clear of the image
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);

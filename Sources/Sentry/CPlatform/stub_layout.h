@@ -48,6 +48,7 @@
 #define SLOT_FS_BASE 32
 #define SLOT_GS_BASE 40
 #define SLOT_SEQUENCE 48       // 32 bits: counts the calls that came through a trampoline
+#define SLOT_YIELDS 52         // 32 bits: how often the stub lets others run, after it has looked, before it sleeps; written by the Sentry
 // The registers of a guest thread that gave its turn without a frame, and what it shall resume with. RCX and R11 are the call's to destroy: the
 // first holds the address that the guest would see behind its `syscall`, the second the one to go on at.
 #define SLOT_RAX 64

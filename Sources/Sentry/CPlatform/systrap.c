@@ -15,6 +15,10 @@
 #include <sys/user.h>
 #include <time.h>
 
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
 // struct sigcontext of arch/x86/include/uapi/asm/sigcontext.h.
 struct sigcontext_words {
     uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
@@ -55,15 +59,19 @@ void cplatform_slot_set_answers(void *slot, const uint64_t *answers) {
 
 int cplatform_slot_is_gone(void *slot) { return __atomic_load_n(word(slot, SLOT_TURN), __ATOMIC_ACQUIRE) == TURN_GONE; }
 
-int cplatform_slot_give(void *slot, int action, uint32_t spins) {
+int cplatform_slot_give(void *slot, int action, uint32_t spins, uint32_t yields) {
     __atomic_store_n(word(slot, SLOT_ACTION), (uint32_t)action, __ATOMIC_RELAXED);
     __atomic_store_n(word(slot, SLOT_SPIN), spins, __ATOMIC_RELAXED);
+    __atomic_store_n(word(slot, SLOT_YIELDS), yields, __ATOMIC_RELAXED);
     uint32_t before = __atomic_exchange_n(word(slot, SLOT_TURN), TURN_STUB, __ATOMIC_ACQ_REL);
     if (before & TURN_WAITER) call6(SYS_futex, (long)slot, FUTEX_WAKE, 1, 0);
     return before == TURN_GONE ? -ESRCH : 0;
 }
 
-void cplatform_slot_stop_spinning(void *slot) { __atomic_store_n(word(slot, SLOT_SPIN), 0, __ATOMIC_RELAXED); }
+void cplatform_slot_stop_spinning(void *slot) {
+    __atomic_store_n(word(slot, SLOT_SPIN), 0, __ATOMIC_RELAXED);
+    __atomic_store_n(word(slot, SLOT_YIELDS), 0, __ATOMIC_RELAXED);
+}
 
 void cplatform_slot_bury(void *slot) {
     __atomic_store_n(word(slot, SLOT_TURN), TURN_GONE, __ATOMIC_RELEASE);
@@ -105,6 +113,56 @@ int cplatform_slot_wait(void *slot, uint64_t spin_cycles, int64_t microseconds) 
     long result = call6(SYS_futex, (long)turn, FUTEX_WAIT, TURN_STUB | TURN_WAITER, microseconds < 0 ? 0 : (long)&limit);
     state = look(__atomic_load_n(turn, __ATOMIC_ACQUIRE));
     return state == CPLATFORM_SLOT_AGAIN && result == -ETIMEDOUT ? CPLATFORM_SLOT_TIMEOUT : state;
+}
+
+int cplatform_slot_look(void *slot) { return look(__atomic_load_n(word(slot, SLOT_TURN), __ATOMIC_ACQUIRE)); }
+
+int cplatform_slot_is_call(void *slot) { return (int32_t)__atomic_load_n(word(slot, SLOT_SIGNAL), __ATOMIC_RELAXED) == SIGNAL_NONE; }
+
+// struct futex_waitv of Linux 5.16.
+struct wait_word {
+    uint64_t value, address;
+    uint32_t flags, reserved;
+};
+
+int cplatform_can_wait_for_many(void) { return call6(SYS_futex_waitv, 0, 0, 0, 0) == -EINVAL; }
+
+int cplatform_wait_for_many(const void *own, uint32_t value, void *const *slots, const uint8_t *are_waiting, int count, int64_t microseconds) {
+    struct wait_word words[CPLATFORM_MANY + 1];
+    if (count > CPLATFORM_MANY) return 0;
+    words[0] = (struct wait_word){value, (uint64_t)own, 2 /* FUTEX_32 */ | FUTEX_PRIVATE_FLAG, 0};
+    int marked = 0;
+    for (; marked < count; marked++) {
+        uint32_t *turn = word(slots[marked], SLOT_TURN), seen = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
+        int state = look(seen);
+        if (state != (are_waiting[marked] ? CPLATFORM_SLOT_READY : CPLATFORM_SLOT_AGAIN)) break;
+        if (state == CPLATFORM_SLOT_AGAIN && seen == TURN_STUB) {
+            if (!__atomic_compare_exchange_n(turn, &seen, TURN_STUB | TURN_WAITER, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) break;
+            seen = TURN_STUB | TURN_WAITER;
+        }
+        words[marked + 1] = (struct wait_word){seen, (uint64_t)turn, 2, 0};
+    }
+    long result = 0;
+    if (marked == count) {
+        struct timespec limit;
+        if (microseconds >= 0) {
+            clock_gettime(CLOCK_MONOTONIC, &limit);
+            limit.tv_sec += microseconds / 1000000, limit.tv_nsec += microseconds % 1000000 * 1000;
+            if (limit.tv_nsec >= 1000000000) limit.tv_sec++, limit.tv_nsec -= 1000000000;
+        }
+        register long r10 __asm__("r10") = microseconds >= 0 ? (long)&limit : 0;
+        register long r8 __asm__("r8") = CLOCK_MONOTONIC;
+        __asm__ volatile("syscall"
+                         : "=a"(result)
+                         : "a"((long)SYS_futex_waitv), "D"(words), "S"((long)count + 1), "d"(0L), "r"(r10), "r"(r8)
+                         : "rcx", "r11", "memory");
+    }
+    // Nobody needs to wake who does not sleep.
+    for (int i = 0; i < marked; i++) {
+        uint32_t expected = TURN_STUB | TURN_WAITER;
+        if (!are_waiting[i]) __atomic_compare_exchange_n(word(slots[i], SLOT_TURN), &expected, TURN_STUB, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+    return result == -ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 
 void cplatform_slot_load_call(void *slot, void *registers, struct cplatform_slot_event *event) {

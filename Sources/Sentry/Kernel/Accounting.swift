@@ -51,7 +51,7 @@ extension KernelTask {
     /// User time: the host counts processor time for the whole stub process of an address space, exactly. Each time that somebody asks, what it has counted since the
     /// last time is divided among the threads, in proportion to the real time that each was in guest code meanwhile; for a process with one thread this is
     /// exact, and so is always the sum. Where the platform has no process of its own for an address space, real time in guest code stands for user time.
-    /// System time: the processor time of the host thread that serves the task.
+    /// System time: the processor time of the host thread that serves the task, and the real time of calls that a service of the platform's made for it.
     public var usage: Usage {
         resources.memory?.divideUserTime(among: threadGroup.threads)
         return dividedUsage
@@ -68,6 +68,7 @@ extension KernelTask {
         } else {
             usage.systemTime = hostClockBase.load(ordering: .relaxed)
         }
+        usage.systemTime &+= servedTime.load(ordering: .relaxed)
         usage.minorFaults = faults.load(ordering: .relaxed)
         usage.voluntarySwitches = voluntarySwitches.load(ordering: .relaxed)
         usage.involuntarySwitches = involuntarySwitches.load(ordering: .relaxed)
@@ -76,6 +77,15 @@ extension KernelTask {
         usage.readCalls = readCalls.load(ordering: .relaxed)
         usage.writeCalls = writeCalls.load(ordering: .relaxed)
         return usage
+    }
+
+    /// Real time from here on, until `leaveGuest`, is time in guest code. Whoever makes the task's calls.
+    @inline(__always) func enterGuest() { guestEntry.store(HostClock.ticks, ordering: .relaxed) }
+    @inline(__always) func leaveGuest() {
+        let entry = guestEntry.load(ordering: .relaxed), now = HostClock.ticks
+        guestEntry.store(0, ordering: .relaxed)
+        // The counters of two processors may differ a little.
+        if entry != 0, now > entry { guestTime.store(guestTime.load(ordering: .relaxed) &+ (now - entry), ordering: .relaxed) }
     }
 
     /// Real time in guest code until `now`, in ticks.
@@ -110,7 +120,7 @@ extension KernelTask {
     func stopAccounting() {
         let usage = usage
         hostClock.store(0, ordering: .releasing)
-        hostClockBase.store(usage.systemTime, ordering: .relaxed)
+        hostClockBase.store(usage.systemTime &- servedTime.load(ordering: .relaxed), ordering: .relaxed)
     }
 }
 

@@ -16,6 +16,7 @@ extension KernelTask {
     private func main() {
         setOwner(true)
         startAccounting()
+        context.setServer(self)
         if setThreadID != 0 { try? memory?.space.store(UInt32(bitPattern: threadID), to: setThreadID) }
         runLoop()
         exit()
@@ -42,8 +43,7 @@ extension KernelTask {
                 interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
                 continue
             }
-            let before = HostClock.ticks
-            guestEntry.store(before, ordering: .relaxed)
+            enterGuest()
             // The trap flag is the tracer's, not to be seen in the registers; a program that sets it itself is left alone.
             let mode = tracing.load(ordering: .relaxed)
             let steps = mode & (TraceMode.step | TraceMode.watch) != 0 && registers.eflags & Self.trapFlag == 0
@@ -58,10 +58,7 @@ extension KernelTask {
             }
             interrupts.bitwiseAnd(~Interrupt.inGuest, ordering: .sequentiallyConsistent)
             if steps { registers.eflags &= ~Self.trapFlag }
-            guestEntry.store(0, ordering: .relaxed)
-            let after = HostClock.ticks
-            // The counters of two processors may differ a little.
-            if after > before { guestTime.store(guestTime.load(ordering: .relaxed) &+ (after - before), ordering: .relaxed) }
+            leaveGuest()
             switch event {
             case .systemCall:
                 serveSystemCall()

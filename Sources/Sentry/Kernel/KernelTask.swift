@@ -100,6 +100,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     /// The host thread's CPU clock (clockid_t) and its value when the task started; for system time. 0: not running.
     let hostClock = Atomic<Int32>(0)
     let hostClockBase = Atomic<UInt64>(0)
+    /// Nanoseconds that others took for calls of this task.
+    let servedTime = Atomic<UInt64>(0)
     let faults = Atomic<UInt64>(0)
     let voluntarySwitches = Atomic<UInt64>(0)
     let involuntarySwitches = Atomic<UInt64>(0)
@@ -199,6 +201,8 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     var undoOfSemaphores: SemaphoreUndo?
     /// A group stop that this thread was counted for already.
     var countedStop: UInt64?
+    /// A call that waits while the own thread is in the platform's hands.
+    var waitingService: WaitingService?
     /// What the platform may answer by itself has changed.
     var areFactsStale = true
     /// Something other than a system call interrupted guest code, or the numbers of the area are not written yet.
@@ -224,6 +228,10 @@ public final class KernelTask: FileContext, @unchecked Sendable {  // See each p
     }
 
     // MARK: resources
+
+    /// The caller is this task's own thread for a moment, in which that one waits. Returns who that is, for `giveBack`.
+    func borrow() -> UInt { ownerThread.exchange(HostThread.current, ordering: .relaxed) }
+    func giveBack(_ owner: UInt) { ownerThread.store(owner, ordering: .relaxed) }
 
     /// Whether the caller is this task's own thread.
     @inline(__always) public var isCurrent: Bool { ownerThread.load(ordering: .relaxed) == HostThread.current }

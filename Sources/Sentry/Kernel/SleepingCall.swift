@@ -9,21 +9,26 @@ public struct SleepingCall: Sendable {
     public var arguments: SyscallArguments
     public var stackPointer: UInt64
     public var instructionPointer: UInt64
+
+    init(_ r: Registers) {
+        number = Int64(bitPattern: r.orig_rax) >= 0 ? SystemCallNumber(rawValue: r.orig_rax) : nil
+        arguments = SyscallArguments([r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9])
+        stackPointer = r.rsp
+        instructionPointer = r.rip
+    }
 }
 
 extension KernelTask {
     /// Before the task sleeps or stops. Own thread.
-    func noteSleep() {
-        let call = presentCall
+    func noteSleep() { noteSleep(registers) }
+
+    /// The same for a call whose registers are not the task's yet.
+    func noteSleep(_ registers: Registers) {
+        let call = SleepingCall(registers)
         sleepingCall.withLock { $0 = call }
     }
 
-    private var presentCall: SleepingCall {
-        let r = registers
-        return SleepingCall(
-            number: Int64(bitPattern: r.orig_rax) >= 0 ? SystemCallNumber(rawValue: r.orig_rax) : nil,
-            arguments: SyscallArguments([r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]), stackPointer: r.rsp, instructionPointer: r.rip)
-    }
+    private var presentCall: SleepingCall { SleepingCall(registers) }
 
     /// Where the task sleeps or is stopped, and the call of the caller itself; nil for others that run. Any thread.
     public var whereItSleeps: SleepingCall? {

@@ -252,6 +252,72 @@ extension AddressSpace {
         state.withLock { state in access(&state, address, count, .write) { place, length in cplatform_zero(place, length) } }
     }
 
+    // MARK: without waiting
+
+    /// Whether all of `count` bytes can be accessed as they are: mapped, permitted, with pages of the memory file that no fork shares when they are written.
+    private func isAtHand(_ state: borrowing SpaceState, _ address: UInt64, _ count: Int, _ kind: GuestAccess) -> Bool {
+        let (end, overflow) = address.addingReportingOverflow(UInt64(count))
+        if overflow { return false }
+        var cursor = address
+        while cursor < end {
+            guard let region = state.regions.index(containing: cursor), let run = state.runs.index(containing: cursor) else { return false }
+            let protection = state.regions[region].value.protection, value = state.runs[run].value
+            if case .host = value.source, kind.isWrite { return false }
+            if kind.isWrite ? !protection.contains(.write) || value.isCopyOnWrite || !value.isWritable : protection.isEmpty { return false }
+            cursor = min(state.regions[region].end, state.runs[run].end)
+        }
+        return true
+    }
+
+    /// Copies all of `bytes` to guest memory that can be had at once: without waiting for a stub, the Gofer or memory (`notAtHand` otherwise), nor for another
+    /// thread (`contended`).
+    func copyOutPromptly(_ bytes: Span<UInt8>, to address: UInt64) throws(Errno) {
+        // SAFETY: the pointer is used inside the closure only, for `count` bytes.
+        try unsafe bytes.withUnsafeBufferPointer { p throws(Errno) in
+            try promptly(address, p.count, .write, UInt(bitPattern: p.baseAddress)) { source, place, length in
+                copyBytes(place, source, length)
+            }
+        }
+    }
+
+    /// The same from guest memory into `buffer`.
+    func copyInPromptly(from address: UInt64, into buffer: inout MutableSpan<UInt8>) throws(Errno) {
+        // SAFETY: as above.
+        try unsafe buffer.withUnsafeMutableBufferPointer { p throws(Errno) in
+            try promptly(address, p.count, .read, UInt(bitPattern: p.baseAddress)) { destination, place, length in
+                copyBytes(destination, place, length)
+            }
+        }
+    }
+
+    /// Calls `body(address of ours, address of the guest's in the Sentry, count)` for each stretch, which returns how many bytes it did not do.
+    private func promptly(_ address: UInt64, _ count: Int, _ kind: GuestAccess, _ buffer: UInt, _ body: (UInt, UInt, Int) -> Int)
+        throws(Errno)
+    {
+        let error = state.withLockIfAvailable { state -> Errno? in
+            guard isAtHand(state, address, count, kind) else { return .notAtHand }
+            var done = 0
+            while done < count {
+                let cursor = address &+ UInt64(done)
+                guard let index = state.runs.index(containing: cursor) else { return .notAtHand }
+                let run = state.runs[index], offset = run.value.offset &+ (cursor - run.start)
+                let length = Int(min(run.end - cursor, UInt64(count - done))), ours = buffer &+ UInt(done)
+                let rest: Int
+                if case .host(let window) = run.value.source {
+                    guard let result = window.withPromptAddress(offset, length, { body(ours, $0, length) }) else { return .contended }
+                    rest = result
+                } else {
+                    rest = body(ours, memoryFile.address(offset), length)
+                }
+                if rest != 0 { return .notAtHand }
+                done += length
+            }
+            return nil
+        }
+        guard let error else { throw .contended }
+        if let error { throw error }
+    }
+
     // MARK: numbers
 
     public func load<T: FixedWidthInteger & BitwiseCopyable>(_ address: UInt64, as type: T.Type = T.self) throws(Errno) -> T {

@@ -10,7 +10,15 @@ final class HostWindow: Sendable {
 
     let descriptor: SharedDescriptor
     let isWritable: Bool
-    private let pieces = Lock<[UInt64: UInt]>([:])
+    private struct Piece {
+        let address: UInt
+        /// A bit for each page: see `withPromptAddress`.
+        private var warmth = InlineArray<4, UInt64>(repeating: 0)
+        init(address: UInt) { self.address = address }
+        func isWarm(_ page: Int) -> Bool { warmth[page / 64] >> UInt64(page % 64) & 1 != 0 }
+        mutating func warm(_ page: Int) { warmth[page / 64] |= 1 << UInt64(page % 64) }
+    }
+    private let pieces = Lock<[UInt64: Piece]>([:])
 
     init(_ descriptor: SharedDescriptor) {
         self.descriptor = descriptor
@@ -20,7 +28,7 @@ final class HostWindow: Sendable {
 
     deinit {
         pieces.withLock { pieces in
-            for address in pieces.values { _ = HostCall.raw(.munmap, Int(bitPattern: address), Int(Self.pieceSize)) }
+            for piece in pieces.values { _ = HostCall.raw(.munmap, Int(bitPattern: piece.address), Int(Self.pieceSize)) }
         }
     }
 
@@ -29,22 +37,35 @@ final class HostWindow: Sendable {
     func withAddress<R>(_ offset: UInt64, _ body: (UInt, Int) -> R) -> R? {
         let piece = offset / Self.pieceSize
         return pieces.withLock { pieces -> R? in
-            var address = pieces[piece]
+            var address = pieces[piece]?.address
             if address == nil {
                 if pieces.count >= Self.maximumPieces, let victim = pieces.keys.first, let old = pieces.removeValue(forKey: victim) {
-                    _ = HostCall.raw(.munmap, Int(bitPattern: old), Int(Self.pieceSize))
+                    _ = HostCall.raw(.munmap, Int(bitPattern: old.address), Int(Self.pieceSize))
                 }
                 let result = HostCall.raw(
                     .mmap, 0, Int(Self.pieceSize), isWritable ? 3 : 1, 1, Int(descriptor.rawValue),
                     Int(truncatingIfNeeded: piece * Self.pieceSize))
                 if result > 0 || result < -4095 {
                     address = UInt(bitPattern: result)
-                    pieces[piece] = address
+                    pieces[piece] = Piece(address: UInt(bitPattern: result))
                 }
             }
             guard let address else { return nil }
             let inside = offset % Self.pieceSize
             return body(address &+ UInt(inside), Int(Self.pieceSize - inside))
+        }
+    }
+
+    /// Runs `body`, which returns how many bytes it did not do, with the address of `count` bytes that can be read at once, for all that is known: the pages have been asked for
+    /// before, and whoever was sent away then has touched them since. `count` otherwise; nil while somebody else is here.
+    func withPromptAddress(_ offset: UInt64, _ count: Int, _ body: (UInt) -> Int) -> Int? {
+        pieces.withLockIfAvailable { pieces in
+            let inside = offset % Self.pieceSize
+            guard count > 0, inside + UInt64(count) <= Self.pieceSize, let piece = pieces[offset / Self.pieceSize] else { return count }
+            let pages = Int(inside / pageSize)...Int((inside + UInt64(count) - 1) / pageSize)
+            if pages.allSatisfy({ piece.isWarm($0) }) { return body(piece.address &+ UInt(inside)) }
+            for page in pages { pieces[offset / Self.pieceSize]?.warm(page) }
+            return count
         }
     }
 

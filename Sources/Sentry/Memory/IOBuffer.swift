@@ -18,6 +18,8 @@ public struct IOBuffer: Sendable {
         var count: Int
     }
     private let space: AddressSpace?
+    /// Guest memory is touched only where it can be had at once; what is not throws `notAtHand` or `contended`, and leaves the buffer as it was.
+    public let isPrompt: Bool
     /// The segment at the front, and those after it. The front one is empty only when nothing remains.
     private var front: Segment
     private var rest: ArraySlice<Segment> = []
@@ -28,8 +30,9 @@ public struct IOBuffer: Sendable {
     private var position = 0
 
     /// `count` bytes of guest memory at `address`, cut to `maximumCount`.
-    public init(_ space: AddressSpace, address: UInt64, count: UInt64) {
+    public init(_ space: AddressSpace, address: UInt64, count: UInt64, isPrompt: Bool = false) {
         self.space = space
+        self.isPrompt = isPrompt
         remaining = Int(min(count, UInt64(Self.maximumCount)))
         front = Segment(address: address, count: remaining)
     }
@@ -39,6 +42,7 @@ public struct IOBuffer: Sendable {
     public init(_ space: AddressSpace, vectors address: UInt64, count: UInt64) throws(Errno) {
         guard count <= Self.maximumVectors else { throw .EINVAL }
         self.space = space
+        isPrompt = false
         var segments: [Segment] = []
         var total = 0
         if count > 0 {
@@ -64,6 +68,7 @@ public struct IOBuffer: Sendable {
 
     private init(kernelBytes: [UInt8], remaining: Int) {
         space = nil
+        isPrompt = false
         front = Segment(address: 0, count: 0)
         bytes = kernelBytes
         self.remaining = max(0, remaining)
@@ -130,6 +135,12 @@ public struct IOBuffer: Sendable {
             skip(count)
             return count
         }
+        if isPrompt {
+            let count = min(source.count, remaining)
+            try space.copyOutPromptly(source.extracting(0..<count), to: front.address)
+            skip(count)
+            return count
+        }
         return try forEachSegment(source.count) { address, count, done in
             (try? space.copyOutPartial(source.extracting(done..<done + count), to: address)) ?? 0
         }
@@ -146,6 +157,12 @@ public struct IOBuffer: Sendable {
             return count
         }
         let wanted = min(destination.count, remaining)
+        if isPrompt {
+            var part = destination._mutatingExtracting(0..<wanted)
+            try space.copyInPromptly(from: front.address, into: &part)
+            skip(wanted)
+            return wanted
+        }
         var done = 0
         while done < wanted {
             let count = min(front.count, wanted - done)
@@ -161,7 +178,7 @@ public struct IOBuffer: Sendable {
 
     /// The 64-bit number at the front, which stays there. Precondition: 8 bytes remain.
     public func peekInteger() throws(Errno) -> UInt64 {
-        if let space, front.count >= 8 { return try space.load(front.address) }
+        if let space, !isPrompt, front.count >= 8 { return try space.load(front.address) }
         var copy = self
         var bytes = InlineArray<8, UInt8>(repeating: 0)
         var span = bytes.mutableSpan
@@ -362,4 +379,11 @@ extension AddressSpace {
             }
         }
     }
+}
+
+extension Errno {
+    /// The Sentry's own, which no guest sees: it cannot be had at once.
+    public static var notAtHand: Errno { Errno(rawValue: 531) }
+    /// Another thread holds it just now.
+    public static var contended: Errno { Errno(rawValue: 532) }
 }

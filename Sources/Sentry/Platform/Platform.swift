@@ -108,6 +108,28 @@ public struct TaskFacts: Sendable {
     }
 }
 
+/// What became of a call that a `CallServer` was to make.
+public enum ServedCall: Sendable {
+    /// The result is in the registers.
+    case answered
+    /// It cannot go on yet. `ExecutionContext.retryCall` tells when to try again.
+    case waiting
+    /// Nothing was done: somebody else holds what it needs, for a moment as a rule. To be tried again soon.
+    case busy
+    /// Nothing was done: the task's own thread has to make it.
+    case refused
+}
+
+/// Makes system calls of a task for its own host thread, which is in `ExecutionContext.run` meanwhile: such as take next to no time and are nobody else's business.
+public protocol CallServer: AnyObject, Sendable {
+    /// Whether it makes such calls as that of `registers`, with the number in RAX. The own thread asks.
+    func serves(_ registers: Registers) -> Bool
+    /// Makes the call of `registers`, which are as after `.systemCall`, or tries again to make the one that waits. One thread at a time.
+    func serve(_ registers: inout Registers) -> ServedCall
+    /// Forgets the call that waits, if any: the own thread will make it.
+    func stopServing()
+}
+
 /// The processor state of one guest task. Everything except `interrupt()` is for the task's own host thread only;
 /// `copyFloatingPoint(from:)` is called by the parent's thread before the child's first `run`.
 public protocol ExecutionContext: AnyObject, Sendable {
@@ -124,6 +146,10 @@ public protocol ExecutionContext: AnyObject, Sendable {
     func look(for parker: Parker) -> Bool
     /// The task was woken by a thread that runs on the host's CPU `number`; a hint. Own thread.
     func wasWoken(from number: Int32)
+    /// Who makes calls in place of `run` returning them, when the platform finds that better; nil for nobody. Own thread.
+    func setServer(_ server: (any CallServer)?)
+    /// The call that was left `waiting` may go on. Any thread; takes no lock. A thread that sleeps and is to be rung.
+    func retryCall() -> Parker?
     /// What the platform may answer by itself from now on, without an event: nil for nothing. Own thread.
     func setFacts(_ facts: TaskFacts?)
     /// Nothing, for good. Any thread.
@@ -168,6 +194,8 @@ extension ExecutionContext {
     public func suspend() {}
     public func look(for parker: Parker) -> Bool { false }
     public func wasWoken(from number: Int32) {}
+    public func setServer(_ server: (any CallServer)?) {}
+    public func retryCall() -> Parker? { nil }
     public func setFacts(_ facts: TaskFacts?) {}
     public func withdrawFacts() {}
     public func yield() { HostThread.yield() }

@@ -35,6 +35,8 @@ open class FileDescription: @unchecked Sendable {  // Subclasses keep their stat
     open var isOpenPending: Bool { false }
     /// A blocking write(2) goes on until everything is written (pipes, streams, terminals), not only until something is.
     open var writesCompletely: Bool { false }
+    /// Whether reading and writing with a prompt `IOBuffer` wait for nothing: not for the host, nor for the Gofer, nor for whoever holds a lock for long.
+    open var isPrompt: Bool { false }
     public var isNonblocking: Bool { flags.contains(.O_NONBLOCK) }
     public var inode: Inode? { path.dentry.inode }
 

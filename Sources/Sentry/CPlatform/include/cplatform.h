@@ -138,9 +138,10 @@ void cplatform_slot_prepare(void *slot);
 int cplatform_slot_is_gone(void *slot);
 // What the stub may answer without the Sentry: ANSWER_COUNT words, as they are in the slot, or NULL for nothing. Any thread.
 void cplatform_slot_set_answers(void *slot, const uint64_t *answers);
-// Gives the turn to the stub thread, which then does `action`. It looks `spins` times for its next turn before it sleeps.
+// Gives the turn to the stub thread, which then does `action`. It looks `spins` times for its next turn, then lets others run
+// up to `yields` times, before it sleeps.
 // -ESRCH: the thread had ended before.
-int cplatform_slot_give(void *slot, int action, uint32_t spins);
+int cplatform_slot_give(void *slot, int action, uint32_t spins, uint32_t yields);
 // The next turn will be long in coming.
 void cplatform_slot_stop_spinning(void *slot);
 // The thread is known to be dead: whoever waits for it learns that.
@@ -149,6 +150,16 @@ void cplatform_slot_bury(void *slot);
 void cplatform_slot_nudge(void *slot);
 // Waits for the Sentry's turn: looks for `spin_cycles` of the time-stamp counter, then sleeps for `microseconds` (negative: no limit).
 int cplatform_slot_wait(void *slot, uint64_t spin_cycles, int64_t microseconds);
+// How it stands without waiting.
+int cplatform_slot_look(void *slot);
+// Whether the turn was given by a call that came through a trampoline.
+int cplatform_slot_is_call(void *slot);
+enum { CPLATFORM_MANY = 120 };
+// Whether the host has futex_waitv(2), since Linux 5.16, and permits it.
+int cplatform_can_wait_for_many(void);
+// Sleeps until something happens in one of up to CPLATFORM_MANY slots, or the private futex word `own` is not `value` any more. Of those marked in `are_waiting` it is
+// the Sentry's turn already, and only the end of the stub counts. May return for no reason. -ETIMEDOUT after `microseconds` (negative: no limit), else 0.
+int cplatform_wait_for_many(const void *own, uint32_t value, void *const *slots, const uint8_t *are_waiting, int count, int64_t microseconds);
 // Takes registers (struct user_regs_struct) and event out of the slot, which the stub knows as `stub_address`: 0, or -EPROTO for nonsense.
 int cplatform_slot_load(void *slot, uint64_t stub_address, void *registers, struct cplatform_slot_event *event);
 // The same from the words of a call that came through a trampoline, whatever SLOT_SIGNAL says.

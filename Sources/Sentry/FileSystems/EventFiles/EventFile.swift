@@ -21,8 +21,11 @@ public final class EventFile: FileDescription, @unchecked Sendable {
     /// For /proc/PID/fdinfo.
     public var count: UInt64 { counter.withLock { $0 } }
 
+    override public var isPrompt: Bool { true }
+
     override public func read(into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
         guard buffer.remaining >= 8 else { throw .EINVAL }
+        if buffer.isPrompt { return try readPromptly(into: &buffer) }
         let value = try counter.withLock { counter throws(Errno) in
             if counter == 0 { throw .EAGAIN }
             let value = isSemaphore ? 1 : counter
@@ -31,6 +34,19 @@ public final class EventFile: FileDescription, @unchecked Sendable {
         }
         queue.notify(.writable)
         return try buffer.copyOut(integer: value)
+    }
+
+    /// The counter keeps its value unless the buffer is at hand.
+    private func readPromptly(into buffer: inout IOBuffer) throws(Errno) -> Int {
+        let done = try counter.withLock { counter throws(Errno) in
+            if counter == 0 { throw .EAGAIN }
+            let value = isSemaphore ? 1 : counter
+            let done = try buffer.copyOut(integer: value)
+            counter -= value
+            return done
+        }
+        queue.notify(.writable)
+        return done
     }
 
     override public func write(from buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {

@@ -82,10 +82,17 @@ public final class Pipe: Sendable {
 
     // MARK: Data
 
+    /// Runs `body` with the lock held. `promptly`: `contended` when somebody else holds it, maybe for as long as a guest's memory takes.
+    private func whenHeld<R>(_ promptly: Bool, _ body: (inout sending State) throws(Errno) -> sending R) throws(Errno) -> R {
+        if !promptly { return try state.withLock(body) }
+        guard let result = try state.withLockIfAvailable(body) else { throw .contended }
+        return result
+    }
+
     /// Moves what is there into the buffer. 0 at end of file (no writer), EAGAIN when there is nothing yet.
     public func read(into buffer: inout IOBuffer) throws(Errno) -> Int {
         if buffer.remaining == 0 { return 0 }
-        let done = try state.withLock { state throws(Errno) -> Int in
+        let done = try whenHeld(buffer.isPrompt) { state throws(Errno) -> Int in
             if state.count == 0 {
                 if state.writers == 0 { return 0 }
                 throw .EAGAIN
@@ -119,7 +126,7 @@ public final class Pipe: Sendable {
     public func write(from buffer: inout IOBuffer, packet: Bool) throws(Errno) -> Int {
         let wanted = buffer.remaining
         if wanted == 0 { return 0 }
-        let done = try state.withLock { state throws(Errno) -> Int in
+        let done = try whenHeld(buffer.isPrompt) { state throws(Errno) -> Int in
             if state.readers == 0 { throw .EPIPE }
             let limit = min(wanted, state.free)
             if limit == 0 || wanted <= Pipe.atomicCount && limit < wanted { throw .EAGAIN }

@@ -123,6 +123,23 @@ final class Placement: Sendable {
         seat.quietWaits = 0
     }
 
+    /// Moves `seat` to the quietest CPU, if its own has so many more active tasks that even a pair that came along would be welcome there: whether it has moved.
+    func balance(_ seat: Seat) -> Bool {
+        lock.withLock { _ in
+            let slot = seat.slot.load(ordering: .relaxed)
+            guard slot >= 0, seat.isActive.load(ordering: .relaxed) else { return false }
+            let better = quietest(preferring: slot)
+            if cpus[better].activeCount.load(ordering: .relaxed) + 2 >= cpus[slot].activeCount.load(ordering: .relaxed) { return false }
+            remove(seat, slot)
+            add(seat, better)
+            move(seat, to: better)
+            // Who comes back from there must have better reasons than before.
+            seat.patience = min(2 * seat.patience, Self.mostPatience)
+            (seat.distantWakes, seat.quietWaits) = (0, 0)
+            return true
+        }
+    }
+
     private static let leastPatience = 3
     private static let mostPatience = 256
 
@@ -137,7 +154,15 @@ final class Placement: Sendable {
         seat.distantWakes += 1
         guard seat.distantWakes >= seat.patience, let other = cpus.firstIndex(where: { $0.number == number }) else { return }
         seat.distantWakes = 0
-        lock.withLock { _ in if !seat.isActive.load(ordering: .relaxed) { move(seat, to: other) } }
+        lock.withLock { _ in
+            let slot = seat.slot.load(ordering: .relaxed)
+            if slot == other { return }
+            if seat.isActive.load(ordering: .relaxed) {
+                remove(seat, slot)
+                add(seat, other)
+            }
+            move(seat, to: other)
+        }
     }
 
     private static let leastStay = 64
@@ -163,6 +188,22 @@ final class Placement: Sendable {
 
     /// The next wake-up was slow, or there was a reason to sleep.
     func stayPut(_ seat: Seat) { seat.nearWakes = 0 }
+
+    /// So many active tasks are a crowd although a CPU has nothing to do.
+    private static let crowd = 4
+
+    /// Whether the seat's CPU has several active tasks that had better not go elsewhere: no CPU has nothing to do, or they are many.
+    func isInCrowd(_ seat: Seat) -> Bool {
+        let slot = seat.slot.load(ordering: .relaxed)
+        if slot < 0 { return false }
+        return cpus[slot].activeCount.load(ordering: .relaxed) >= (idleCount.load(ordering: .relaxed) == 0 ? 2 : Self.crowd)
+    }
+
+    /// The index of the seat's CPU, -1 for none.
+    func index(_ seat: Seat) -> Int { seat.slot.load(ordering: .relaxed) }
+    var cpuCount: Int { cpus.count }
+    /// Binds the calling thread to the CPU of that index.
+    func bind(to index: Int) { _ = cplatform_pin(cplatform_thread_id(), cpus[index].number) }
 
     /// Whether CPU `number` is another one than the seat's.
     func isDistant(_ seat: Seat, _ number: Int32) -> Bool {

@@ -390,7 +390,7 @@ final class Stub: @unchecked Sendable {
             if isInhabited.load(ordering: .relaxed) { return parked }
             isInhabited.store(true, ordering: .relaxed)
             do throws(Errno) { try makePostponed(&channel) } catch {
-                if !slots.park(parked) { _ = parked.slot.give(.exit, spins: 0) }
+                if !slots.park(parked) { _ = parked.slot.give(.exit, spins: 0, yields: 0) }
                 throw error
             }
             return parked

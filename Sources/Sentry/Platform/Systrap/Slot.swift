@@ -1,4 +1,5 @@
 import CPlatform
+import Host
 
 // SAFETY: in this file every pointer is to a slot of `cplatform_slot_size` bytes, which stays mapped as long as the platform lives; the C functions stay
 // inside it and take everything they find there for hostile. Registers has the layout of struct user_regs_struct.
@@ -60,10 +61,37 @@ import CPlatform
     }
 
     /// Gives the turn; false when the thread had ended before.
-    func give(_ action: Action, spins: UInt32) -> Bool { unsafe cplatform_slot_give(pointer, action.rawValue, spins) == 0 }
+    func give(_ action: Action, spins: UInt32, yields: UInt32) -> Bool {
+        unsafe cplatform_slot_give(pointer, action.rawValue, spins, yields) == 0
+    }
 
     /// One of CPLATFORM_SLOT_READY and so on.
     func wait(cycles: UInt64, microseconds: Int64) -> Int { Int(unsafe cplatform_slot_wait(pointer, cycles, microseconds)) }
+
+    /// One of CPLATFORM_SLOT_READY and so on, at once.
+    func look() -> Int { Int(unsafe cplatform_slot_look(pointer)) }
+
+    /// Whether it is the Sentry's turn because of a call that came through a trampoline.
+    var isCall: Bool { unsafe cplatform_slot_is_call(pointer) != 0 }
+
+    /// Sleeps until something happens in one of `slots` (in those marked as waiting: the stub's end), or `parker` is woken; false after `microseconds` (negative: no limit).
+    static func awaitAny(of slots: [(slot: Slot, isWaiting: Bool)], or parker: Parker, microseconds: Int64) -> Bool {
+        var isInTime = true
+        unsafe withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer?.self, capacity: max(1, slots.count)) { pointers in
+            unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(1, slots.count)) { marks in
+                for (index, entry) in slots.enumerated() {
+                    unsafe pointers.initializeElement(at: index, to: entry.slot.pointer)
+                    unsafe marks.initializeElement(at: index, to: entry.isWaiting ? 1 : 0)
+                }
+                unsafe parker.park { word, value in
+                    isInTime =
+                        unsafe cplatform_wait_for_many(
+                            word, value, pointers.baseAddress, marks.baseAddress, Int32(slots.count), microseconds) == 0
+                }
+            }
+        }
+        return isInTime
+    }
 
     /// The event and the registers; false for nonsense.
     func load(_ registers: inout Registers, _ event: inout cplatform_slot_event) -> Bool {

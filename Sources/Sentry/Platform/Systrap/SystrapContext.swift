@@ -6,20 +6,22 @@ import Synchronization
 
 /// One guest task's stub thread on systrap. Everything but `interrupt` runs on the task's own host thread.
 @safe final class SystrapContext: ExecutionContext, @unchecked Sendable {
-    private let placement: Placement
-    private let seat = Placement.Seat()
+    let placement: Placement
+    let seat = Placement.Seat()
     private var space: StubAddressSpace?
-    private var slot: Slot?
+    var slot: Slot?
     private var thread: Int32 = 0
-    private var place = Slot.Place.frame(0)
+    var place = Slot.Place.frame(0)
     /// How many calls have come through trampolines.
-    private var sequence: UInt32 = 0
+    var sequence: UInt32 = 0
     /// An image to load before guest code runs, from before the stub thread existed.
     private var pendingFloatingPoint: [UInt8]?
     /// The slot holds a floating-point state that the stub thread, which has no frame, is to load when it resumes.
-    private var hasState = false
-    private var spinning = SpinPolicy()
+    var hasState = false
+    var spinning = SpinPolicy()
     private var waiting = WaitPolicy()
+    let services: CallServices
+    let served = ServedState()
     private var facts: TaskFacts?
     private var wantsYield = false
     /// How often the thread has been told to come back since it was last sent out.
@@ -30,9 +32,12 @@ import Synchronization
     /// Process and thread number while guest code may be running, or 0; the slot's address then.
     private let running = Atomic<UInt64>(0)
     private let runningSlot = Atomic<UInt>(0)
-    private let isInterruptPending = Atomic<Bool>(false)
+    let isInterruptPending = Atomic<Bool>(false)
 
-    init(placement: Placement) { self.placement = placement }
+    init(placement: Placement, services: CallServices) {
+        self.placement = placement
+        self.services = services
+    }
 
     deinit { assert(thread == 0, "a context must be released by its task") }
 
@@ -63,8 +68,9 @@ import Synchronization
         var rounds = 0
         while true {
             spinning.begin(placement, seat)
-            if !slot.give(hasState ? .restore : wantsYield ? .yield : .resume, spins: spinning.stubSpins) { throw ended(space) }
+            if !slot.give(hasState ? .restore : wantsYield ? .yield : .resume, spins: spinning.stubSpins, yields: 0) { throw ended(space) }
             wantsYield = false
+            if served.policy.isWorthwhile { letServe(&registers) }
             try awaitTurn(slot, space)
             var found = registers
             var event = try take(slot, &found)
@@ -161,6 +167,7 @@ import Synchronization
     private func accept(_ event: cplatform_slot_event, _ registers: inout Registers) -> Event {
         sequence = event.sequence
         place = .words(rip: registers.rip, target: event.target)
+        served.policy.note(isServable: placement.isInCrowd(seat) && served.server?.serves(registers) == true)
         registers.orig_rax = registers.rax
         registers.rax = UInt64(bitPattern: -38)
         return .systemCall
@@ -186,7 +193,7 @@ import Synchronization
         while case .words = place {
             rounds += 1
             if rounds > Self.maximumRounds { throw lost(.misbehaved("a guest thread made no frame")) }
-            if !slot.give(.frame, spins: spinning.stubSpins) { throw ended(space) }
+            if !slot.give(.frame, spins: spinning.stubSpins, yields: 0) { throw ended(space) }
             try awaitTurn(slot, space, isBrief: true)
             var ignored = Registers()
             let event = try take(slot, &ignored)
@@ -204,7 +211,7 @@ import Synchronization
         beginReminders()
         for _ in 0..<Self.maximumRounds {
             spinning.begin(placement, seat)
-            if !slot.give(.save, spins: spinning.stubSpins) { throw ended(space) }
+            if !slot.give(.save, spins: spinning.stubSpins, yields: 0) { throw ended(space) }
             try awaitTurn(slot, space, isBrief: true)
             var ignored = Registers()
             // An interrupt that came too late is not it: the thread goes on where that hit it.
@@ -400,7 +407,7 @@ import Synchronization
             slot.stopSpinning()
             if slots.park(SlotTable.ParkedThread(slot: slot, thread: thread, place: place, sequence: sequence)) { return forget() }
         }
-        _ = slot.give(.exit, spins: 0)
+        _ = slot.give(.exit, spins: 0, yields: 0)
         space.slots?.giveBack(slot.index)
         forget()
     }
@@ -445,6 +452,7 @@ import Synchronization
     }
 
     func release() {
+        served.server = nil
         leave()
         spinning.stop(placement, seat)
         placement.vacate(seat)
@@ -458,7 +466,8 @@ import Synchronization
         guard running != 0 else { return }
         // A number that has meanwhile ended and come back belongs to a stub, where this signal does no harm.
         _ = cplatform_interrupt(Int32(truncatingIfNeeded: running >> 32), Int32(truncatingIfNeeded: running))
-        // The waiting Sentry thread must know, to insist.
+        // Whoever serves, or the waiting Sentry thread, must know, to insist.
+        services.ring(served.place.load(ordering: .sequentiallyConsistent))
         Slot.nudge(runningSlot.load(ordering: .relaxed))
     }
 

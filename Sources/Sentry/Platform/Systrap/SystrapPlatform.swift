@@ -9,7 +9,7 @@ public import LinuxABI
 /// pidfd_send_signal), futex on slots, tgkill(SIGURG), sched_setaffinity, gettid, getcpu, epoll_ctl and epoll_wait on process descriptors.
 ///
 /// Lock order, outermost first: `CallSites.patching`, the guest code's own lock (`AddressSpace.state`), `CallSites.state`, `Stub.channel`,
-/// `StubPool.state`, `StubMonitor.state`, `StubEnding.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
+/// `StubPool.state`, `StubMonitor.state`, `CallServices.arrivals`, `StubEnding.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
 public final class SystrapPlatform: Platform {
     public let name = "systrap"
     public let minimumGuestAddress: UInt64 = 0x1_0000
@@ -18,6 +18,7 @@ public final class SystrapPlatform: Platform {
     private let source: StubSource
     private let placement: Placement
     private let pool: StubPool
+    private let services: CallServices
 
     /// The source stub's process, PID 1 of the stubs' PID namespace, as the caller sees it.
     public var sourceProcess: Int32 { source.process }
@@ -41,6 +42,7 @@ public final class SystrapPlatform: Platform {
     private init(source: StubSource, placement: Placement, monitor: StubMonitor) {
         self.source = source
         self.placement = placement
+        services = CallServices(placement)
         pool = StubPool { memory throws(Errno) in
             let stub = Stub(try source.take(), memory: memory)
             try monitor.watch(stub)
@@ -54,7 +56,7 @@ public final class SystrapPlatform: Platform {
 
     public func releaseMemory() { source.releaseSlots() }
 
-    public func makeContext() throws(Errno) -> any ExecutionContext { SystrapContext(placement: placement) }
+    public func makeContext() throws(Errno) -> any ExecutionContext { SystrapContext(placement: placement, services: services) }
 }
 
 /// For tests of hostile guests only.
