@@ -2,8 +2,25 @@ import Testing
 
 @testable import SentryPlatform
 
-/// When a task leaves its calls to a service, and when that yields.
+/// When a task leaves its calls to a service, and when that yields; which call sites are hot.
 @Suite struct PolicyTests {
+    @Test func noTwoAddressesKeepEachOtherOut() {
+        // Whatever set an address is in: a few that take turns, among strangers that come once.
+        for number in 1..<600 as Range<UInt64> {
+            var counts = CallCounts()
+            let others = [0x40_1000, 0x40_1000 + 64 * number, 0x7fff_0000_0000 + number]
+            var last: [UInt32] = [0, 0, 0]
+            for round in 0..<40 as Range<UInt64> {
+                for (index, address) in others.enumerated() { last[index] = counts.count(address) }
+                _ = counts.count(0x5000_0000 + 16 * round)
+            }
+            // Each stranger takes one call at most from everybody.
+            #expect(last.allSatisfy { $0 >= 1 } && last.reduce(0, +) > 60, "\(number): \(last)")
+        }
+        var counts = CallCounts()
+        for expected in 1...200 as ClosedRange<UInt32> { #expect(counts.count(0x40_1000) == expected) }
+    }
+
     @Test func serviceWantsNothingButCallsOfItsKind() {
         var policy = ServicePolicy()
         for _ in 0..<ServicePolicy.leastProof {

@@ -15,10 +15,6 @@ import Synchronization
 ///
 /// The guest sees nothing of it: where a thread stands in a trampoline is told as the place in the original (`comeOut`).
 final class CallSites: Sendable {
-    private struct Candidate {
-        var address: UInt64 = 0
-        var count: UInt32 = 0
-    }
     /// A patched site.
     private struct Site {
         var original: [UInt8]
@@ -38,7 +34,7 @@ final class CallSites: Sendable {
         }
     }
     private struct State {
-        var candidates = [Candidate](repeating: Candidate(), count: 64)
+        var counts = CallCounts()
         /// Of each trampoline, in order: its site.
         var trampolines: [UInt64] = []
         /// Entries used of the table of the second form.
@@ -88,7 +84,7 @@ final class CallSites: Sendable {
     func inherit(_ parent: CallSites) {
         var copied = parent.state.withLock { $0 }
         // Its calls are its own.
-        copied.candidates = State().candidates
+        copied.counts = CallCounts()
         let hasSites = !copied.inside.isEmpty
         state.withLock { [copied] in $0 = copied }
         hasTails.store(hasSites, ordering: .relaxed)
@@ -207,18 +203,7 @@ final class CallSites: Sendable {
         if number == 15 { return }
         let isHot = state.withLock { state in
             if state.isOff { return false }
-            let index = Int(truncatingIfNeeded: (address ^ address >> 6 ^ address >> 12) & 63)
-            if state.candidates[index].address != address {
-                // The one that is there goes when the newcomer has outlasted it.
-                if state.candidates[index].count > 1 {
-                    state.candidates[index].count -= 1
-                    return false
-                }
-                state.candidates[index] = Candidate(address: address, count: 0)
-            }
-            // Hours of calls from one place are more than the word holds.
-            state.candidates[index].count &+= 1
-            let count = state.candidates[index].count
+            let count = state.counts.count(address)
             return count >= Self.threshold && count.nonzeroBitCount == 1 && state.trampolines.count < Self.count
         }
         if isHot, let code { patching.withLock { _ in patch(address, number, code) } }
