@@ -202,6 +202,10 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
     }
 }
 
+/// The same for suites with functions of these names.
+private func put(_ file: FileDescription, _ bytes: [UInt8]) throws(Errno) -> Int { try write(file, bytes) }
+private func take(_ file: FileDescription, _ count: Int) throws(Errno) -> [UInt8] { try read(file, count) }
+
 @Suite struct PromptFileTests {
     private func makeSpace() throws -> (space: AddressSpace, address: UInt64) {
         let platform = NullPlatform()
@@ -217,6 +221,22 @@ private func makePipe(_ flags: OpenFlags = []) -> (reader: PipeFile, writer: Pip
     private func write(_ file: FileDescription, _ space: AddressSpace, _ address: UInt64) throws(Errno) -> Int {
         var buffer = IOBuffer(space, address: address, count: 8, isPrompt: true)
         return try VFS.write(file, from: &buffer, KernelFileContext.shared)
+    }
+
+    @Test func doAllOrNothingAcrossTheEndOfTheRing() throws {
+        let (space, address) = try makeSpace()
+        // 100 bytes of which the last four are not at hand.
+        let buffer = address + 4096 - 96
+        func bytes(_ range: Range<Int>) -> [UInt8] { range.map { UInt8(truncatingIfNeeded: $0) } }
+        let (reader, writer) = makePipe()
+        _ = try put(writer, bytes(0..<4000))
+        _ = try take(reader, 3990)
+        var source = IOBuffer(space, address: buffer, count: 100, isPrompt: true)
+        #expect(errno { () throws(Errno) in _ = try VFS.write(writer, from: &source, KernelFileContext.shared) } == .notAtHand)
+        _ = try put(writer, bytes(4000..<4090))
+        var destination = IOBuffer(space, address: buffer, count: 100, isPrompt: true)
+        #expect(errno { () throws(Errno) in _ = try VFS.read(reader, into: &destination, KernelFileContext.shared) } == .notAtHand)
+        #expect(try take(reader, 200) == bytes(3990..<4090))
     }
 
     @Test func loseNothingWhenMemoryIsNotAtHand() throws {

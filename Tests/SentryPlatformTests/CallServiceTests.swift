@@ -101,7 +101,6 @@ import Testing
             #expect(own < limit / 10)
             #expect(registers.r13 == limit + own)
             #expect(registers.r12 == limit * (limit + 1) / 2)
-            #expect(server.state.withLock { $0.stops } == 0)
             Self.end(guest)
         }
     }

@@ -31,7 +31,7 @@ extension KernelTask: CallServer {
     public func serves(_ registers: Registers) -> Bool {
         let number = SystemCallNumber(rawValue: UInt64(UInt32(truncatingIfNeeded: registers.rax)))
         guard number == .read || number == .write, registers.rdx <= Self.mostServed else { return false }
-        return promptFile(registers.rdi) != nil
+        return (try? promptFile(registers.rdi)) != nil
     }
 
     public func serve(_ registers: inout Registers) -> ServedCall {
@@ -51,51 +51,63 @@ extension KernelTask: CallServer {
     }
 
     private func serveWrite(_ registers: inout Registers) -> ServedCall {
-        guard let memory = own.value.memory, let file = promptFile(registers.rdi) else { return .refused }
+        guard let memory = own.value.memory else { return .refused }
         var buffer = IOBuffer(memory.space, address: registers.rsi, count: registers.rdx, isPrompt: true)
         do throws(Errno) {
+            let file = try promptFile(registers.rdi)
             try VFS.checkWritable(file)
-            let count = try VFS.write(file, at: nil, from: &buffer, self)
-            noteWrite(count)
-            registers.rax = UInt64(bitPattern: Int64(count))
-        } catch {
-            if error == .contended { return .busy }
-            // With EPIPE comes a signal.
-            if error == .notAtHand || error == .EPIPE || error == .EAGAIN && !file.isNonblocking { return .refused }
+            do throws(Errno) {
+                let count = try VFS.write(file, at: nil, from: &buffer, self)
+                noteWrite(count)
+                registers.rax = UInt64(bitPattern: Int64(count))
+                return .answered
+            } catch {
+                if error != .EAGAIN || !file.isNonblocking { throw error }
+            }
             noteWrite(0)
-            registers.rax = UInt64(bitPattern: -Int64(error.rawValue))
+            registers.rax = UInt64(bitPattern: -Int64(Errno.EAGAIN.rawValue))
+            return .answered
+        } catch {
+            // What fails is the own thread's: with EPIPE comes a signal.
+            return error == .contended ? .busy : .refused
         }
-        return .answered
     }
 
     private func serveRead(_ registers: inout Registers) -> ServedCall {
-        guard let memory = own.value.memory, let file = waitingService?.file ?? promptFile(registers.rdi) else { return .refused }
+        guard let memory = own.value.memory else { return .refused }
+        let hadWaited = waitingService != nil
         while true {
             var buffer = IOBuffer(memory.space, address: registers.rsi, count: registers.rdx, isPrompt: true)
             do throws(Errno) {
+                let file = if let waitingService { waitingService.file } else { try promptFile(registers.rdi) }
                 try VFS.checkReadable(file)
-                let count = try VFS.read(file, at: nil, into: &buffer, self)
-                noteRead(count)
-                registers.rax = UInt64(bitPattern: Int64(count))
-            } catch {
-                if error == .contended { return .busy }
-                if error == .notAtHand { return .refused }
-                if error == .EAGAIN, !file.isNonblocking {
+                do throws(Errno) {
+                    let count = try VFS.read(file, at: nil, into: &buffer, self)
+                    noteRead(count)
+                    registers.rax = UInt64(bitPattern: Int64(count))
+                } catch {
+                    if error != .EAGAIN { throw error }
                     if waitingService != nil { return .waiting }
-                    // It may become readable before the waiter is there.
-                    if awaitNews(file, registers) { continue }
-                    return .refused
+                    if !file.isNonblocking {
+                        // It may become readable before the waiter is there.
+                        if awaitNews(file, registers) { continue }
+                        return .refused
+                    }
+                    noteRead(0)
+                    registers.rax = UInt64(bitPattern: -Int64(error.rawValue))
                 }
-                noteRead(0)
-                registers.rax = UInt64(bitPattern: -Int64(error.rawValue))
+                stopServing()
+                return .answered
+            } catch {
+                if !hadWaited { stopServing() }
+                return error == .contended ? .busy : .refused
             }
-            stopServing()
-            return .answered
         }
     }
 
-    private func promptFile(_ descriptor: UInt64) -> FileDescription? {
-        guard let file = try? files.get(Int32(truncatingIfNeeded: descriptor)), file.isPrompt else { return nil }
+    private func promptFile(_ descriptor: UInt64) throws(Errno) -> FileDescription {
+        let file = try files.getPromptly(Int32(truncatingIfNeeded: descriptor))
+        if !file.isPrompt { throw .notAtHand }
         return file
     }
 

@@ -1,5 +1,6 @@
 import Host
 public import LinuxABI
+import SentryMemory
 import Synchronization
 
 /// The descriptors of a process (Linux: struct files_struct): a dense array indexed by number, shared by CLONE_FILES. Taking a descriptor out drops
@@ -82,6 +83,17 @@ public final class DescriptorTable: Sendable {
             return state.entries[index]?.file
         }
         guard let file else { throw .EBADF }
+        return file
+    }
+
+    /// The same without waiting: `contended` while another thread is at the table.
+    public func getPromptly(_ number: Int32) throws(Errno) -> FileDescription {
+        let found = state.withLockIfAvailable { state -> FileDescription? in
+            let index = Int(number)
+            return index >= 0 && index < state.entries.count ? state.entries[index]?.file : nil
+        }
+        guard let found else { throw .contended }
+        guard let file = found else { throw .EBADF }
         return file
     }
 

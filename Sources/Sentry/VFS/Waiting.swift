@@ -67,6 +67,9 @@ public final class WaitQueue: Sendable {
     /// Whether anybody waits; a hint.
     public var isEmpty: Bool { count.load(ordering: .sequentiallyConsistent) == 0 }
 
+    /// Whether so few wait that waking them takes next to no time; a hint.
+    public var isShort: Bool { count.load(ordering: .relaxed) < Self.indexed }
+
     /// Wakes every waiter that asked for any of `events`, and one of the exclusive ones. Costs one load when nobody waits.
     public func notify(_ events: PollEvents) { post(events)?.ring() }
 

@@ -21,7 +21,7 @@ public final class EventFile: FileDescription, @unchecked Sendable {
     /// For /proc/PID/fdinfo.
     public var count: UInt64 { counter.withLock { $0 } }
 
-    override public var isPrompt: Bool { true }
+    override public var isPrompt: Bool { queue.isShort }
 
     override public func read(into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {
         guard buffer.remaining >= 8 else { throw .EINVAL }

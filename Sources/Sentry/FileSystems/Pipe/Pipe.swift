@@ -106,7 +106,8 @@ public final class Pipe: Sendable {
                 do throws(Errno) {
                     copied = try buffer.copyOut(state.ring.span.extracting(start..<(start + length)))
                 } catch {
-                    if done > 0 { break }
+                    // A prompt buffer is filled at once, or later.
+                    if done > 0, !buffer.isPrompt { break }
                     throw error
                 }
                 done += copied
@@ -130,8 +131,10 @@ public final class Pipe: Sendable {
             if state.readers == 0 { throw .EPIPE }
             let limit = min(wanted, state.free)
             if limit == 0 || wanted <= Pipe.atomicCount && limit < wanted { throw .EAGAIN }
+            if buffer.isPrompt, state.count + limit > state.ring.count, state.ring.count >= Pipe.defaultCapacity { throw .notAtHand }
             state.reserve(limit)
             var done = 0
+            let before = (count: state.count, segments: buffer.isPrompt ? state.segments : [])
             while done < limit {
                 let start = (state.head + state.count) % state.ring.count
                 var length = min(limit - done, state.ring.count - start)
@@ -142,7 +145,7 @@ public final class Pipe: Sendable {
                     var part = span._mutatingExtracting(start..<(start + length))
                     copied = try buffer.copyIn(into: &part)
                 } catch {
-                    if done > 0 { break }
+                    if buffer.isPrompt { (state.count, state.segments) = before } else if done > 0 { break }
                     throw error
                 }
                 done += copied

@@ -53,7 +53,7 @@ public final class PipeFile: FileDescription, @unchecked Sendable {
 
     override public var isOpenPending: Bool { waitsForOther && !pipe.hasMet(reads: reads, since: generations) }
     override public var writesCompletely: Bool { true }
-    override public var isPrompt: Bool { !isFIFO }
+    override public var isPrompt: Bool { !isFIFO && pipe.queue.isShort }
     override public func released(_ context: any FileContext) { pipe.leave(reads: reads, writes: writes) }
 
     override public func read(into buffer: inout IOBuffer, _ context: any FileContext) throws(Errno) -> Int {

@@ -111,6 +111,7 @@ final class CallService: Sendable {
                     rest(&contexts, now)
                 } else {
                     while !contexts.isEmpty { giveBack(&contexts, contexts.count - 1, forGood: true) }
+                    loneliness = 0
                 }
             }
         }
@@ -129,6 +130,7 @@ final class CallService: Sendable {
     /// Waits until there is something to do; or, while tasks compute here and a CPU has nothing to do, for the time after which one goes there.
     private func rest(_ contexts: inout [SystrapContext], _ now: UInt64) {
         settleWaits(&contexts, now, rests: true)
+        if contexts.isEmpty { return }
         let isCrowded = contexts.contains { $0.isCrowded }
         let limit = isCrowded ? Placement.crowdedMicroseconds : -1
         if Slot.awaitAny(of: contexts.compactMap(\.serviceSlot), or: parker, microseconds: limit) { return }

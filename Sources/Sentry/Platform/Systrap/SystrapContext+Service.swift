@@ -83,7 +83,11 @@ extension SystrapContext {
         guard let slot, let server = served.server, !isInterruptPending.load(ordering: .sequentiallyConsistent) else { return .ended }
         switch slot.look() {
         case CPLATFORM_SLOT_AGAIN: return served.isCallWaiting ? .ended : .nothing
-        case CPLATFORM_SLOT_READY: if !slot.isCall { return .ended }
+        case CPLATFORM_SLOT_READY:
+            if !slot.isCall {
+                served.hasEndedForGood = !isInterruptPending.load(ordering: .relaxed)
+                return .ended
+            }
         default: return .ended
         }
         if served.isCallWaiting {
@@ -106,6 +110,7 @@ extension SystrapContext {
         case .waiting:
             if !served.isCallWaiting { served.waitingSince = cplatform_timestamp() }
             served.isCallWaiting = true
+            served.attempts = 0
             return .served
         case .answered:
             served.attempts = 0
@@ -129,7 +134,10 @@ extension SystrapContext {
     }
 
     /// Where the service looks while it sleeps, and whether the task's call waits.
-    var serviceSlot: (slot: Slot, isWaiting: Bool)? { slot.map { ($0, served.isCallWaiting) } }
+    var serviceSlot: (slot: Slot, isWaiting: Bool)? {
+        // There is no sleep while a call is to be tried again: the slot is not as told then.
+        slot.map { ($0, served.isCallWaiting && !served.isRetryDue.load(ordering: .sequentiallyConsistent)) }
+    }
 
     /// Cycles of the time-stamp counter after which a task that waits counts as one that rests (about a millisecond), and after which its own thread had better wait.
     private static let shortWait: Int64 = 2_500_000
@@ -159,7 +167,7 @@ extension SystrapContext {
     /// Gives the task back to its own thread. The service's thread, which does not touch it any more. `forGood`: it should not come again soon.
     func endService(forGood: Bool) {
         if forGood { served.hasEndedForGood = true }
-        if served.isCallWaiting { served.server?.stopServing() }
+        served.server?.stopServing()
         served.isCallWaiting = false
         served.isServed.store(false, ordering: .releasing)
         served.end.unpark()
