@@ -83,7 +83,7 @@ final class Placement: Sendable {
                 seat.isActive.store(true, ordering: .relaxed)
                 add(seat, slot)
             }
-            disperse(seat)
+            if idleCount.load(ordering: .relaxed) > 0 { disperse(seat) }
         }
     }
 
@@ -114,13 +114,22 @@ final class Placement: Sendable {
         return seat.isActive.load(ordering: .relaxed) && cpus[slot].activeCount.load(ordering: .relaxed) > 1
     }
 
-    /// Moves the crowded `seat` to a CPU that has nothing to do.
-    func spread(_ seat: Seat) {
-        guard isCrowded(seat) else { return }
-        lock.withLock { _ in disperse(seat) }
+    /// Whether the active `seat` shares its CPU so that it may be worth while to look at how the tasks are spread.
+    func isShared(_ seat: Seat) -> Bool {
+        let slot = seat.slot.load(ordering: .relaxed)
+        if slot < 0 || !seat.isActive.load(ordering: .relaxed) { return false }
+        return cpus[slot].activeCount.load(ordering: .relaxed) > (idleCount.load(ordering: .relaxed) > 0 ? 1 : 2)
+    }
+    /// How long a task that shares its CPU computes before it looks around again, when it finds the tasks well spread, time and again: at most so long.
+    static let mostCrowdedMicroseconds: Int64 = 128_000
+
+    /// Moves `seat` to a CPU with at least two active tasks fewer, if there is one: whether it has moved.
+    @discardableResult func spread(_ seat: Seat) -> Bool {
+        guard isShared(seat), lock.withLock({ _ in disperse(seat) }) else { return false }
         seat.patience = min(2 * seat.patience, Self.mostPatience)
         seat.distantWakes = 0
         seat.quietWaits = 0
+        return true
     }
 
     /// Moves `seat` to the quietest CPU, if its own has so many more active tasks that even a pair that came along would be welcome there: whether it has moved.
@@ -202,6 +211,8 @@ final class Placement: Sendable {
     /// The index of the seat's CPU, -1 for none.
     func index(_ seat: Seat) -> Int { seat.slot.load(ordering: .relaxed) }
     var cpuCount: Int { cpus.count }
+    /// The host's number of the CPU of that index.
+    func number(_ index: Int) -> Int32 { cpus[index].number }
     /// Binds the calling thread to the CPU of that index.
     func bind(to index: Int) { _ = cplatform_pin(cplatform_thread_id(), cpus[index].number) }
 
@@ -287,14 +298,15 @@ final class Placement: Sendable {
 
     // MARK: with the lock held
 
-    private func disperse(_ seat: Seat) {
+    /// Moves the active seat to the quietest CPU, if that has at least two active tasks fewer: whether it has moved.
+    @discardableResult private func disperse(_ seat: Seat) -> Bool {
         let slot = seat.slot.load(ordering: .relaxed)
-        if cpus[slot].activeCount.load(ordering: .relaxed) <= 1 { return }
         let better = quietest(preferring: slot)
-        if cpus[better].activeCount.load(ordering: .relaxed) != 0 { return }
+        if cpus[better].activeCount.load(ordering: .relaxed) + 2 > cpus[slot].activeCount.load(ordering: .relaxed) { return false }
         remove(seat, slot)
         add(seat, better)
         move(seat, to: better)
+        return true
     }
 
     private func quietest(preferring slot: Int) -> Int {

@@ -227,9 +227,10 @@ import Synchronization
     /// Waits until the stub thread gives its turn. `isBrief`: it has nothing to do before that but the stub's own.
     private func awaitTurn(_ slot: Slot, _ space: StubAddressSpace, isBrief: Bool = false) throws(PlatformError) {
         var spins = spinning.cycles
+        var crowdLimit = Placement.crowdedMicroseconds
         while true {
             let isAwaited = isBrief || isInterruptPending.load(ordering: .relaxed)
-            let limit: Int64 = isAwaited ? Self.patience : placement.isCrowded(seat) ? Placement.crowdedMicroseconds : Self.silence
+            let limit: Int64 = placement.isShared(seat) ? crowdLimit : isAwaited ? Self.patience : Self.silence
             switch slot.wait(cycles: spins, microseconds: limit) {
             case CPLATFORM_SLOT_READY:
                 spinning.end(placement, seat)
@@ -238,7 +239,8 @@ import Synchronization
                 throw ended(space)
             case CPLATFORM_SLOT_NONSENSE:
                 throw lost(.misbehaved("a guest thread wrote over its turn"))
-            case CPLATFORM_SLOT_TIMEOUT: placement.spread(seat)
+            case CPLATFORM_SLOT_TIMEOUT:
+                if !placement.spread(seat) { crowdLimit = min(2 * crowdLimit, Placement.mostCrowdedMicroseconds) }
             default: break
             }
             spins = 0
