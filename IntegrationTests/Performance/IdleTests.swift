@@ -38,7 +38,8 @@ extension IntegrationTests {
         private func withIdleSandbox(_ arguments: [String], _ body: (Sandbox) throws -> Void) throws {
             let sandbox = Sandbox(before: MachineState.take())
             try Container.with(ContainerSpec(arguments)) { container in
-                try #require(try container.nestbox(["run", "--detach", "--bundle", container.bundle, container.identifier]).status == 0)
+                let run = try container.nestbox(["run", "--detach", "--bundle", container.bundle, container.identifier])
+                try #require(run.status == 0, run.report)
                 // Programs start, and what that has left behind is tidied up; then a second passes without a context switch.
                 var rests = false
                 for _ in 0..<20 where !rests { rests = try sandbox.switches(within: 1) == 0 }
