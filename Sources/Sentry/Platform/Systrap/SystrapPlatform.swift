@@ -9,7 +9,7 @@ public import LinuxABI
 /// pidfd_send_signal), futex on slots, tgkill(SIGURG), sched_setaffinity, gettid, getcpu, epoll_ctl and epoll_wait on process descriptors.
 ///
 /// Lock order, outermost first: `CallSites.patching`, the guest code's own lock (`AddressSpace.state`), `CallSites.state`, `Stub.channel`,
-/// `StubPool.state`, `StubMonitor.state`, `CallServices.arrivals`, `StubEnding.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
+/// `StubPool.state`, `StubMonitor.state`, `CallService.arrivals`, `StubEnding.state`, `SlotTable.state`, `StubShare.furtherChunks`, `StubSource.state`, `Placement.lock`. None is held while guest code runs.
 public final class SystrapPlatform: Platform {
     public let name = "systrap"
     public let minimumGuestAddress: UInt64 = 0x1_0000
